@@ -1,0 +1,1 @@
+"""The spectrum image, the estimators and the mathematics around them."""

@@ -1,0 +1,125 @@
+"""Calibrated axes: what the indices of an array mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """One calibrated axis of a spectrum image.
+
+    Parameters
+    ----------
+    values : array_like of shape (size,)
+        Position of every index, in `unit`; strictly rising or strictly falling.
+    name : str
+        What runs along the axis, such as ``"energy"`` or ``"width"``.
+    unit : str
+        Unit of the values; empty when the axis is not calibrated.
+    scale, offset : float, optional
+        Step and start of a uniform axis, kept as they were written so that a round trip
+        changes no digit. None for a non-uniform axis.
+    is_binned : bool, default=False
+        Whether an intensity is a sum over the width of its channel, as for counts.
+
+    Examples
+    --------
+    >>> Axis.uniform(3, scale=0.5, offset=1.0, name="energy", unit="keV").values
+    array([1. , 1.5, 2. ])
+    """
+
+    values: np.ndarray
+    name: str = ""
+    unit: str = ""
+    scale: float | None = None
+    offset: float | None = None
+    is_binned: bool = field(default=False, kw_only=True)
+
+    @classmethod
+    def uniform(cls, size, *, scale=1.0, offset=0.0, name="", unit="", is_binned=False):
+        """Make an axis of `size` equal steps."""
+        values = float(offset) + float(scale) * np.arange(int(size))
+        return cls(values, name, unit, float(scale), float(offset), is_binned=is_binned)
+
+    @classmethod
+    def from_values(cls, values, *, name="", unit="", is_binned=False):
+        """Make an axis from its values, uniform where the steps are equal."""
+        values = check_axis_values(values, name or "axis")
+        if values.size > 1:
+            scale = (values[-1] - values[0]) / (values.size - 1)
+            line = values[0] + scale * np.arange(values.size)
+            if np.allclose(values, line, rtol=0, atol=1e-9 * abs(scale) * values.size):
+                return cls(values, name, unit, float(scale), float(values[0]), is_binned=is_binned)
+        return cls(values, name, unit, is_binned=is_binned)
+
+    def __len__(self):
+        return self.values.size
+
+    def __eq__(self, other):
+        if not isinstance(other, Axis):
+            return NotImplemented
+        mine = (self.name, self.unit, self.scale, self.offset, self.is_binned)
+        theirs = (other.name, other.unit, other.scale, other.offset, other.is_binned)
+        return mine == theirs and np.array_equal(self.values, other.values)
+
+    @property
+    def is_uniform(self):
+        """Whether all steps are equal."""
+        return self.scale is not None
+
+    def crop(self, start, stop):
+        """Keep the indices from `start` up to, not including, `stop`."""
+        if not self.is_uniform:
+            return replace(self, values=self.values[start:stop])
+        offset = self.offset + self.scale * start
+        return replace(self, values=self.values[start:stop], offset=float(offset))
+
+    def rebin(self, factor):
+        """Merge every `factor` neighbours; a rest that fills no bin is left out."""
+        size = len(self) // factor
+        if self.is_uniform:
+            return Axis.uniform(
+                size,
+                scale=self.scale * factor,
+                offset=self.offset + self.scale * (factor - 1) / 2,
+                name=self.name,
+                unit=self.unit,
+                is_binned=self.is_binned,
+            )
+        centres = self.values[: size * factor].reshape(size, factor).mean(axis=1)
+        return replace(self, values=centres)
+
+    def window(self, low, high):
+        """Return the slice of indices whose values lie in ``[low, high]``."""
+        inside = np.flatnonzero((self.values >= low) & (self.values <= high))
+        if inside.size == 0:
+            raise ValueError(
+                f"window ({low:g}, {high:g}) {self.unit} holds no channel; the {self.name} axis "
+                f"runs from {self.values.min():g} to {self.values.max():g} {self.unit}."
+            )
+        return slice(int(inside[0]), int(inside[-1]) + 1)
+
+    def label(self):
+        """Return the text to write along the axis, such as ``"energy (keV)"``."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
+
+def check_axis_values(values, name):
+    """Return `values` as float64, or say why they are no axis."""
+    values = np.asarray(values)
+    if values.ndim != 1 or values.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{name} must be a 1-D array of real numbers, one a channel; "
+            f"got shape {values.shape} and dtype {values.dtype}."
+        )
+    values = values.astype(np.float64)
+    steps = np.diff(values)
+    if not np.isfinite(values).all() or not ((steps > 0).all() or (steps < 0).all()):
+        raise ValueError(
+            f"{name} must rise or fall strictly and hold finite values only; sort it first, "
+            "together with the counts."
+        )
+    return values

@@ -1,0 +1,67 @@
+"""Checks that turn bad input into one clear error before any work is done."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import scipy.sparse as sp
+
+
+def is_dask(counts):
+    """Whether `counts` is a dask array, without importing dask."""
+    module = sys.modules.get("dask.array")
+    return module is not None and isinstance(counts, module.Array)
+
+
+def check_dtype(dtype, name="counts"):
+    """Refuse numbers that cannot be counts."""
+    if dtype.kind == "c":
+        raise ValueError(
+            f"{name} are complex ({dtype}); pass real numbers, for example np.abs(counts) of a "
+            "Fourier transform. Complex data not supported"
+        )
+    if dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be real numbers, got dtype {dtype}; convert them first.")
+
+
+def check_values(values, name="counts"):
+    """Refuse NaN, inf and negative numbers in a dense array or in the data of a sparse one."""
+    if values.size == 0:
+        return
+    if values.dtype.kind == "f" and not np.isfinite(values.sum(dtype=np.float64)):
+        n_bad = int(values.size - np.count_nonzero(np.isfinite(values)))
+        if n_bad:
+            raise ValueError(
+                f"{name} contain NaN or inf in {n_bad} places; hide those pixels with mask= or "
+                "replace the values."
+            )
+    if values.dtype.kind in "if" and (low := values.min()) < 0:
+        raise ValueError(
+            f"Negative values in data: {name} go down to {low:g}; counts cannot be negative. "
+            "Undo a background subtraction, or clip with np.clip(counts, 0, None)."
+        )
+
+
+def native(values):
+    """Return `values` in a dtype that compiled code reads; a copy only where one is needed."""
+    dtype = values.dtype
+    if dtype.kind == "b":
+        return values.astype(np.uint8)
+    if dtype.kind == "f" and dtype.itemsize not in (4, 8):
+        return values.astype(np.float32 if dtype.itemsize < 4 else np.float64)
+    return values if dtype.isnative else values.astype(dtype.newbyteorder("="))
+
+
+def canonical_csr(counts):
+    """Return a CSR array with sorted, unique indices; the caller's arrays stay as they are."""
+    with_values = sp.csr_array(counts)
+    if not with_values.has_canonical_format:
+        with_values = with_values.copy()
+        with_values.sum_duplicates()
+    converted = native(with_values.data)
+    if converted is not with_values.data:
+        with_values = sp.csr_array(
+            (converted, with_values.indices, with_values.indptr), shape=with_values.shape
+        )
+    return with_values

@@ -1,0 +1,151 @@
+"""To and from HyperSpy, through the dictionaries that HyperSpy and RosettaSciIO share."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+
+from endmember.core.axes import Axis
+from endmember.core.image import SpectrumImage
+
+NODE = "endmember"  # where masks, companions and regions travel in a signal's metadata
+
+
+def from_signal(signal, *, mask=None, channel_mask=None, **settings):
+    """Return a HyperSpy signal as a spectrum image; the signal is not changed."""
+    manager = signal.axes_manager
+    if manager.signal_dimension != 1:
+        raise ValueError(
+            f"the signal has {manager.signal_dimension} signal dimensions; a spectrum image needs "
+            "one. Use signal.as_signal1D(axis) to say which axis holds the spectrum."
+        )
+    tree = signal._to_dictionary(add_learning_results=False, add_models=False)
+    tree = {**tree, "axes": [dict(entry) for entry in tree["axes"]]}
+    for entry, axis in zip(tree["axes"], manager._axes, strict=True):
+        if not axis.is_uniform:
+            entry["axis"] = np.array(axis.axis)
+    results = signal.learning_results
+    if mask is None:
+        mask = _learned_mask(results, "navigation_mask")
+    if channel_mask is None:
+        channel_mask = _learned_mask(results, "signal_mask")
+    return from_dictionary(tree, mask=mask, channel_mask=channel_mask, **settings)
+
+
+def from_dictionary(tree, *, mask=None, channel_mask=None, **settings):
+    """Return the spectrum image that a HyperSpy or RosettaSciIO dictionary describes."""
+    counts, entries = tree["data"], list(tree["axes"])
+    signal_at = [i for i, entry in enumerate(entries) if not entry["navigate"]]
+    if len(signal_at) != 1:
+        raise ValueError(
+            f"the data have {len(signal_at)} signal axes; a spectrum image needs one. Open the "
+            "file with HyperSpy, choose the axis with as_signal1D, and pass the signal."
+        )
+    if signal_at[0] != len(entries) - 1:
+        counts = np.moveaxis(counts, signal_at[0], -1)
+        entries.append(entries.pop(signal_at[0]))
+    metadata = copy.deepcopy(tree.get("metadata") or {})
+    ours = metadata.pop(NODE, None) or {}
+    binned = metadata.get("Signal", {}).get("binned", False)
+    *navigation, signal_axis = (_axis(entry, binned) for entry in entries)
+    shape = tuple(len(axis) for axis in navigation)
+    parts = {
+        "title": metadata.get("General", {}).get("title", ""),
+        "companions": ours.get("companions"),
+        "regions": ours.get("regions"),
+        **settings,
+    }
+    return SpectrumImage(
+        counts,
+        signal_axis,
+        navigation_axes=navigation,
+        mask=_mask(ours.get("mask") if mask is None else mask, shape),
+        channel_mask=_mask(
+            ours.get("channel_mask") if channel_mask is None else channel_mask,
+            (len(signal_axis),),
+        ),
+        metadata=metadata,
+        original_metadata=tree.get("original_metadata"),
+        **parts,
+    )
+
+
+def to_signal(image):
+    """Return a HyperSpy signal of the class that the metadata name."""
+    from hyperspy.io import dict2signal
+
+    if image.is_sparse:
+        image = image.to_dense()
+    metadata = copy.deepcopy(image.metadata)
+    if image.title:
+        metadata.setdefault("General", {}).setdefault("title", image.title)
+    ours = {
+        "mask": image.mask,
+        "channel_mask": image.channel_mask,
+        "companions": image.companions,
+        "regions": image.regions,
+    }
+    ours = {
+        key: np.array(v) if "mask" in key else dict(v)
+        for key, v in ours.items()
+        if v is not None and len(v)
+    }
+    if ours:
+        metadata[NODE] = ours
+    counts = image.counts if image.is_lazy else image.counts.copy()
+    tree = {
+        "data": counts,
+        "axes": [_entry(axis, navigate=True) for axis in image.navigation_axes]
+        + [_entry(image.signal_axis, navigate=False)],
+        "metadata": metadata,
+        "original_metadata": copy.deepcopy(image.original_metadata),
+    }
+    return dict2signal(tree, lazy=image.is_lazy)
+
+
+def _learned_mask(results, name):
+    """Mask of an earlier decomposition, where the signal remembers one."""
+    values = getattr(results, name, None)
+    return values if np.ndim(getattr(values, "data", values)) else None
+
+
+def _mask(values, shape):
+    if values is None:
+        return None
+    values = np.asarray(getattr(values, "data", values))
+    return values.reshape(shape) if values.size == np.prod(shape) else values
+
+
+def _axis(entry, binned):
+    facts = {
+        "name": _text(entry.get("name")),
+        "unit": _text(entry.get("units")),
+        "is_binned": bool(entry.get("is_binned", binned and not entry["navigate"])),
+    }
+    if "axis" in entry:
+        return Axis(np.array(entry["axis"], dtype=np.float64), **facts)
+    if "expression" in entry:
+        raise ValueError(
+            f"the {facts['name']} axis is given by the formula {entry['expression']!r}; open the "
+            "file with HyperSpy and pass the signal."
+        )
+    return Axis.uniform(entry["size"], scale=entry["scale"], offset=entry["offset"], **facts)
+
+
+def _entry(axis, *, navigate):
+    entry = {
+        "name": axis.name,
+        "units": axis.unit,
+        "navigate": navigate,
+        "is_binned": axis.is_binned,
+        "size": len(axis),
+    }
+    if axis.is_uniform:
+        return {**entry, "_type": "UniformDataAxis", "scale": axis.scale, "offset": axis.offset}
+    return {**entry, "_type": "DataAxis", "axis": axis.values.copy()}
+
+
+def _text(value):
+    """HyperSpy writes an unset name as None or a sentinel object."""
+    return value if isinstance(value, str) else ""

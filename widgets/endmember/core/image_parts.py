@@ -1,0 +1,196 @@
+"""The parts of a spectrum image, checked: each function returns its argument in one form."""
+
+from __future__ import annotations
+
+from math import prod
+from numbers import Integral
+
+import numpy as np
+import scipy.sparse as sp
+
+from endmember.core.axes import Axis, check_axis_values
+from endmember.core.checks import canonical_csr, check_dtype, check_values, is_dask, native
+
+
+def as_counts(counts):
+    """Return counts as a read-only array, a canonical CSR array or a dask array."""
+    if hasattr(counts, "navigation_axes") or hasattr(counts, "axes_manager"):
+        raise TypeError(
+            f"counts are a {type(counts).__name__}, not an array; use em.as_spectrum_image(...), "
+            "which takes signals and images."
+        )
+    if sp.issparse(counts):
+        check_dtype(counts.dtype)
+        if counts.ndim != 2:
+            raise ValueError(
+                f"sparse counts must be 2-D (n_pixels, n_channels), got {counts.ndim}-D; "
+                "give the map's shape as navigation_shape."
+            )
+        counts = canonical_csr(counts)
+    elif is_dask(counts):
+        check_dtype(counts.dtype)
+    else:
+        if np.ma.isMaskedArray(counts):
+            raise TypeError(
+                "counts are a numpy.ma array; pass counts.data and hide pixels with "
+                "mask=counts.mask.all(axis=-1)."
+            )
+        counts = np.asarray(counts)
+        check_dtype(counts.dtype)
+        counts = native(counts).view()
+        counts.flags.writeable = False
+    if counts.ndim < 2:
+        raise ValueError(
+            f"counts have shape {counts.shape}; a spectrum image needs navigation axes and a "
+            "signal axis, (rows, columns, channels) or (pixels, channels)."
+        )
+    return counts
+
+
+def as_navigation_shape(counts, navigation_shape):
+    """Return the shape of the map, with at least two pixels and two channels."""
+    *shape, n_channels = counts.shape
+    if navigation_shape is not None:
+        wanted = tuple(int(n) for n in navigation_shape)
+        if prod(wanted) != prod(shape):
+            raise ValueError(
+                f"navigation_shape {wanted} has {prod(wanted)} pixels but counts have "
+                f"{prod(shape)}; check the order (rows, columns)."
+            )
+        shape = wanted
+    if prod(shape) < 2:
+        raise ValueError(
+            f"counts have shape {tuple(counts.shape)}, n_samples={prod(shape)} pixel(s); unmixing "
+            "compares pixels, so pass at least two."
+        )
+    if n_channels < 2:
+        raise ValueError(
+            f"counts have shape {tuple(counts.shape)}, n_features={n_channels} channel(s); a "
+            "spectrum needs at least two. Is the signal axis the last one?"
+        )
+    return tuple(shape)
+
+
+def as_signal_axis(axis, n_channels, name, unit):
+    """Return the signal axis, one value a channel."""
+    if axis is None:
+        return Axis.uniform(n_channels, name="channel", is_binned=True)
+    if not isinstance(axis, Axis):
+        values = check_axis_values(axis, "axis")
+        axis = Axis.from_values(values, name=str(name), unit=str(unit), is_binned=True)
+    if len(axis) != n_channels:
+        raise ValueError(
+            f"axis has {len(axis)} values but counts have {n_channels} channels; pass one value a "
+            "channel, and the counts with the signal axis last."
+        )
+    return axis
+
+
+def as_navigation_axes(axes, shape):
+    """Return one axis for each dimension of the map."""
+    if axes is None:
+        names = {1: ("x",), 2: ("y", "x")}.get(len(shape), [f"axis {i}" for i in range(len(shape))])
+        return tuple(Axis.uniform(n, name=name) for n, name in zip(shape, names, strict=True))
+    axes = tuple(axes)
+    if [len(a) for a in axes] != list(shape):
+        raise ValueError(
+            f"navigation_axes have lengths {[len(a) for a in axes]} but the map has shape "
+            f"{shape}; pass one Axis for each, rows first."
+        )
+    return axes
+
+
+def as_mask(mask, shape, name, what):
+    """Return a read-only copy of a mask, or None where it hides nothing."""
+    if mask is None:
+        return None
+    mask = np.array(mask)
+    if mask.dtype != bool or mask.shape != shape:
+        raise ValueError(
+            f"{name} must be bool of shape {shape}, True where a {what} is hidden; got "
+            f"{mask.dtype} of shape {mask.shape}."
+        )
+    if np.count_nonzero(~mask) < 2:
+        raise ValueError(
+            f"{name} hides {np.count_nonzero(mask)} of {mask.size} {what}s and leaves fewer than "
+            f"two; True means hidden, so perhaps pass ~{name}."
+        )
+    mask.flags.writeable = False
+    return mask if mask.any() else None
+
+
+def as_images(images, shape, name, dtype):
+    """Return copies of named images, all of the shape of the map."""
+    arrays = {}
+    for key, values in (images or {}).items():
+        array = np.array(values, dtype=dtype)
+        if array.shape != shape:
+            raise ValueError(
+                f"{name}[{key!r}] has shape {array.shape} but the map has shape {shape}."
+            )
+        arrays[str(key)] = array
+    return arrays
+
+
+def check_content(image):
+    """Refuse counts that are no counts; a lazy image is checked when it is computed."""
+    if image.is_lazy:
+        return
+    visible = image.spectra
+    values = visible.data if sp.issparse(visible) else visible
+    check_values(values)
+    if values.size == 0 or not values.any():
+        raise ValueError(
+            f"counts are zero in all {image.n_pixels} visible pixels; nothing can be unmixed. "
+            "Check that the right signal was loaded."
+        )
+
+
+def check_window(window):
+    """Return the two ends of a window of the signal axis."""
+    try:
+        low, high = (float(end) for end in window)
+    except (TypeError, ValueError):
+        low = high = np.nan
+    if not low < high:
+        raise ValueError(
+            f"window must be (low, high) with low < high, in the unit of the signal axis; got {window!r}."
+        )
+    return low, high
+
+
+def check_region(region, shape):
+    """Return a block of pixels as one slice for each navigation axis."""
+    if region is None:
+        return tuple(slice(0, n) for n in shape)
+    pairs = [tuple(pair) for pair in region]
+    if len(pairs) != len(shape) or any(len(pair) != 2 for pair in pairs):
+        raise ValueError(
+            f"region must hold one (start, stop) for each of the {len(shape)} navigation axes, "
+            f"got {region!r}."
+        )
+    for (start, stop), n in zip(pairs, shape, strict=True):
+        if not 0 <= start < stop <= n:
+            raise ValueError(
+                f"region {region!r} leaves the map of shape {shape}; each pair must obey "
+                "0 <= start < stop <= size."
+            )
+    return tuple(slice(int(start), int(stop)) for start, stop in pairs)
+
+
+def check_factors(channels, pixels, shape):
+    """Return the bin lengths, navigation axes first."""
+    n_navigation = len(shape) - 1
+    blocks = [pixels] * n_navigation if isinstance(pixels, Integral) else list(pixels)
+    factors = [*blocks, channels]
+    if len(blocks) != n_navigation:
+        raise ValueError(
+            f"pixels must be one number or one for each of the {n_navigation} navigation axes, "
+            f"got {pixels!r}."
+        )
+    for factor, n in zip(factors, shape, strict=True):
+        if not isinstance(factor, Integral) or not 1 <= factor <= n:
+            raise ValueError(
+                f"cannot rebin by {factor!r} along an axis of {n}; pass a whole number from 1 to {n}."
+            )
+    return [int(f) for f in factors]
