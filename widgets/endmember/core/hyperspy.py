@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from math import prod
 
 import numpy as np
 
@@ -47,7 +48,9 @@ def from_dictionary(tree, *, mask=None, channel_mask=None, **settings):
         entries.append(entries.pop(signal_at[0]))
     metadata = copy.deepcopy(tree.get("metadata") or {})
     ours = metadata.pop(NODE, None) or {}
-    binned = metadata.get("Signal", {}).get("binned", False)
+    signal = metadata.get("Signal", {})
+    binned = signal.pop("binned", False)  # older files say it here, newer ones on the axis
+    signal.pop("record_by", None)
     *navigation, signal_axis = (_axis(entry, binned) for entry in entries)
     shape = tuple(len(axis) for axis in navigation)
     parts = {
@@ -107,14 +110,14 @@ def to_signal(image):
 def _learned_mask(results, name):
     """Mask of an earlier decomposition, where the signal remembers one."""
     values = getattr(results, name, None)
-    return values if np.ndim(getattr(values, "data", values)) else None
+    return None if np.ndim(values) == 0 else np.asarray(values).ravel()
 
 
 def _mask(values, shape):
     if values is None:
         return None
-    values = np.asarray(getattr(values, "data", values))
-    return values.reshape(shape) if values.size == np.prod(shape) else values
+    values = values.data if hasattr(values, "axes_manager") else np.asarray(values)
+    return values.reshape(shape) if values.shape == (prod(shape),) else values
 
 
 def _axis(entry, binned):

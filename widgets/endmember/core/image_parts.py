@@ -154,7 +154,8 @@ def check_window(window):
         low = high = np.nan
     if not low < high:
         raise ValueError(
-            f"window must be (low, high) with low < high, in the unit of the signal axis; got {window!r}."
+            "window must be (low, high) with low < high, in the unit of the signal axis; "
+            f"got {window!r}."
         )
     return low, high
 
@@ -191,6 +192,7 @@ def check_factors(channels, pixels, shape):
     for factor, n in zip(factors, shape, strict=True):
         if not isinstance(factor, Integral) or not 1 <= factor <= n:
             raise ValueError(
-                f"cannot rebin by {factor!r} along an axis of {n}; pass a whole number from 1 to {n}."
+                f"cannot rebin by {factor!r} along an axis of {n}; pass a whole number from 1 "
+                f"to {n}."
             )
     return [int(f) for f in factors]

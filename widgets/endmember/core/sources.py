@@ -72,8 +72,8 @@ def open(path, *, lazy=False, **settings):
     if len(images) != 1:
         found = ", ".join(f"{_title(t)} {tuple(t['data'].shape)}" for t in trees) or "nothing"
         raise ValueError(
-            f"{path.name} holds {len(images)} spectrum images where one was expected (found: {found}); "
-            "open it with HyperSpy and pass the signal you want."
+            f"{path.name} holds {len(images)} spectrum images where one was expected "
+            f"(found: {found}); open it with HyperSpy and pass the signal you want."
         )
     image = from_dictionary(images[0])
     image.code = f"em.open({str(path)!r}{', lazy=True' if lazy else ''})"
@@ -92,8 +92,8 @@ def _read(path, **settings):
     formats = [p for p in rsciio.IO_PLUGINS if ending in map(str.lower, p["file_extensions"])]
     if not formats:
         raise ValueError(
-            f"path {path.name!r} ends in {path.suffix!r}, which no reader knows; export it as .hspy, "
-            "or load the array yourself and pass it to em.SpectrumImage."
+            f"path {path.name!r} ends in {path.suffix!r}, which no reader knows; export it as "
+            ".hspy, or load the array yourself and pass it to em.SpectrumImage."
         )
     problems = []
     for plugin in formats:

@@ -1,1 +1,5 @@
-"""."""
+"""Specimens: measured maps with their cards, and what is known to be true of them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

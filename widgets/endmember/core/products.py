@@ -1,0 +1,116 @@
+"""Products and sums of spectra of any form: dense, CSR or dask, block by block.
+
+Every function has a twin in NumPy, named ``..._numpy``: the reference in the tests, and what runs
+where there is no compiler.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+
+from endmember._kernels.gram import gram_csr, index_columns
+from endmember._kernels.sinkhorn import sweep_csr, sweep_dense
+from endmember.core.blocks import row_blocks
+
+
+def marginals(spectra):
+    """Return the sums of the pixels and of the channels, as float64."""
+    rows, columns = [], np.zeros(spectra.shape[1])
+    for block in row_blocks(spectra):
+        rows.append(np.asarray(block.sum(axis=1, dtype=np.float64)))
+        columns += np.asarray(block.sum(axis=0, dtype=np.float64))
+    return np.concatenate(rows), columns
+
+
+def weighted_gram(spectra, weights):
+    """Return ``spectra.T @ diag(weights) @ spectra`` as float64.
+
+    Parameters
+    ----------
+    spectra : ndarray, CSR array or dask array of shape (n_pixels, n_channels)
+        Counts.
+    weights : ndarray of float64, shape (n_pixels,)
+        Weight of every pixel.
+    """
+    gram = np.zeros((spectra.shape[1],) * 2)
+    start = 0
+    for block in row_blocks(spectra):
+        stop = start + block.shape[0]
+        if sp.issparse(block):
+            gram += _gram_of_csr(block, weights[start:stop])
+        else:
+            scaled = block * np.sqrt(weights[start:stop])[:, None]
+            gram += scaled.T @ scaled
+        start = stop
+    return gram
+
+
+def weighted_gram_numpy(spectra, weights):
+    """Twin of :func:`weighted_gram` for dense or CSR spectra."""
+    full = _unpacked(spectra)
+    return full.T @ (full * weights[:, None])
+
+
+def sinkhorn_sweep(spectra, column_weights, row_weights):
+    """Return new row weights and the column sums that they give; see ``_kernels.sinkhorn``."""
+    rows, columns = row_weights.copy(), np.zeros_like(column_weights)
+    start = 0
+    for block in row_blocks(spectra):
+        stop = start + block.shape[0]
+        if sp.issparse(block):
+            parts = (block.indptr, block.indices, block.data)
+            sweep_csr(*parts, column_weights, rows[start:stop], columns)
+        else:
+            block = np.ascontiguousarray(block)
+            sweep_dense(block, column_weights, rows[start:stop], columns)
+        start = stop
+    return rows, columns
+
+
+def sinkhorn_sweep_numpy(spectra, column_weights, row_weights):
+    """Twin of :func:`sinkhorn_sweep` for dense or CSR spectra."""
+    full = _unpacked(spectra)
+    rows = np.zeros_like(row_weights)
+    np.divide(1.0, full @ column_weights, out=rows, where=row_weights != 0)
+    return rows, rows @ full
+
+
+def times(spectra, matrix):
+    """Return ``spectra @ matrix`` as float64, dense."""
+    return np.concatenate([_float(block) @ matrix for block in row_blocks(spectra)])
+
+
+def times_transposed(spectra, vector):
+    """Return ``vector @ spectra`` as float64."""
+    result, start = np.zeros(spectra.shape[1]), 0
+    for block in row_blocks(spectra):
+        stop = start + block.shape[0]
+        result += vector[start:stop] @ _float(block)
+        start = stop
+    return result
+
+
+def times_squared(spectra, vector):
+    """Return ``spectra**2 @ vector`` as float64: a weighted norm of every pixel."""
+    return np.concatenate([_float(block) ** 2 @ vector for block in row_blocks(spectra)])
+
+
+def _gram_of_csr(block, weights):
+    n_channels = block.shape[1]
+    starts = np.zeros(n_channels + 1, dtype=np.int64)
+    positions = np.empty(block.nnz, dtype=np.int64)
+    pixels = np.empty(block.nnz, dtype=np.int32)
+    index_columns(block.indptr, block.indices, starts, positions, pixels)
+    gram = np.zeros((n_channels, n_channels))
+    parts = (block.indptr, block.indices, block.data)
+    gram_csr(*parts, np.ascontiguousarray(weights), starts, positions, pixels, gram)
+    return gram
+
+
+def _float(block):
+    return block.astype(np.float64)
+
+
+def _unpacked(spectra):
+    return (spectra.toarray() if sp.issparse(spectra) else np.asarray(spectra)).astype(np.float64)

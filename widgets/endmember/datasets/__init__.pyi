@@ -1,0 +1,4 @@
+from .registry import Entry as Entry
+from .registry import card as card
+from .registry import load as load
+from .registry import names as names

@@ -1,0 +1,81 @@
+"""Measured maps packed small: sparse counts in one ``.npz``, their axes and metadata as JSON."""
+
+from __future__ import annotations
+
+import json
+from zipfile import BadZipFile
+
+import numpy as np
+import scipy.sparse as sp
+
+from endmember.core.axes import Axis
+from endmember.core.image import SpectrumImage
+
+
+def pack(image, path):
+    """Write the counts, axes, title and metadata of an image.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Counts below 256 take one byte, channels below 65,536 two; masks are not kept.
+    path : path-like
+        File to write, ending in ``.npz``.
+    """
+    flat = image.to_sparse().counts
+    facts = {
+        "title": image.title,
+        "axes": [_axis_facts(a) for a in (*image.navigation_axes, image.signal_axis)],
+        "metadata": image.metadata,
+    }
+    np.savez_compressed(
+        path,
+        counts=flat.data.astype(np.min_scalar_type(flat.data.max())),
+        channels=flat.indices.astype(np.min_scalar_type(flat.shape[1] - 1)),
+        n_filled=np.diff(flat.indptr).astype(np.min_scalar_type(flat.shape[1])),
+        facts=np.frombuffer(json.dumps(facts, default=_plain).encode(), dtype=np.uint8),
+    )
+
+
+def unpack(path):
+    """Read what :func:`pack` wrote, as an image with CSR counts."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            parts = {key: stored[key] for key in ("counts", "channels", "n_filled", "facts")}
+    except (BadZipFile, KeyError, ValueError, EOFError) as error:
+        raise ValueError(
+            f"{path} is damaged or is no packed map ({error}); install endmember again."
+        ) from error
+    facts = json.loads(parts["facts"].tobytes())
+    *navigation, signal_axis = (_axis(entry) for entry in facts["axes"])
+    starts = np.concatenate([[0], np.cumsum(parts["n_filled"], dtype=np.int64)]).astype(np.int32)
+    flat = sp.csr_array(
+        (parts["counts"], parts["channels"].astype(np.int32), starts),
+        shape=(parts["n_filled"].size, len(signal_axis)),
+    )
+    return SpectrumImage(
+        flat,
+        signal_axis,
+        navigation_axes=navigation,
+        navigation_shape=[len(axis) for axis in navigation],
+        title=facts["title"],
+        metadata=facts["metadata"],
+    )
+
+
+def _axis_facts(axis):
+    facts = {"name": axis.name, "unit": axis.unit, "is_binned": axis.is_binned}
+    if axis.is_uniform:
+        return {**facts, "size": len(axis), "scale": axis.scale, "offset": axis.offset}
+    return {**facts, "values": axis.values.tolist()}
+
+
+def _axis(facts):
+    if "values" in facts:
+        return Axis(np.array(facts.pop("values")), **facts)
+    return Axis.uniform(facts.pop("size"), **facts)
+
+
+def _plain(value):
+    """NumPy scalars and arrays as JSON knows them."""
+    return value.tolist()
