@@ -82,7 +82,7 @@ def to_signal(image):
         image = image.to_dense()
     metadata = copy.deepcopy(image.metadata)
     if image.title:
-        metadata.setdefault("General", {}).setdefault("title", image.title)
+        metadata.setdefault("General", {})["title"] = image.title
     ours = {
         "mask": image.mask,
         "channel_mask": image.channel_mask,
