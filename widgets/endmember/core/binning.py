@@ -9,22 +9,47 @@ import scipy.sparse as sp
 
 from endmember.core.checks import is_dask
 
+EXACT_FLOAT32 = 2**24  # whole numbers up to here are float32's own
+
 
 def total(spectra, axis):
     """Sum a dense, CSR or dask array; whole counts stay whole and never overflow."""
-    dtype = np.float64 if spectra.dtype.kind == "f" else np.int64
+    n_summed = spectra.shape[axis]
+    dtype = _total_dtype(spectra, n_summed)
+    if sp.issparse(spectra):  # SciPy's own sum adds up float32 in float32
+        ones = np.ones(n_summed, dtype=dtype)
+        spectra = spectra.astype(dtype)
+        return ones @ spectra if axis == 0 else spectra @ ones
     return np.asarray(spectra.sum(axis=axis, dtype=dtype))
 
 
+def _total_dtype(spectra, n_summed):
+    """int64 for whole counts, unless their sum could overflow it."""
+    if spectra.dtype.kind == "f":
+        return np.float64
+    if spectra.dtype.itemsize < 8 or n_summed == 0:
+        return np.int64
+    bound = int(spectra.max()) * n_summed
+    fitting = (dtype for dtype in (np.int64, np.uint64) if bound <= np.iinfo(dtype).max)
+    return next(fitting, np.float64)
+
+
 def sum_dtype(flat, n_summed):
-    """Smallest dtype that holds the sum of `n_summed` of these counts."""
-    if flat.dtype.kind == "f":
-        return np.result_type(flat.dtype, np.float32)
-    highest = np.iinfo(flat.dtype).max
-    if not is_dask(flat):
+    """Smallest dtype that holds the sum of `n_summed` of these counts.
+
+    A dask array is not computed: it gets room for the highest count of its own dtype.
+    """
+    is_float = flat.dtype.kind == "f"
+    if is_dask(flat):
+        highest = np.inf if is_float else np.iinfo(flat.dtype).max
+    else:
         values = flat.data if sp.issparse(flat) else flat
-        highest = int(values.max(initial=0))
-    return np.min_scalar_type(min(highest * n_summed, np.iinfo(np.uint64).max))
+        highest = np.fmax.reduce(values, axis=None, initial=0).item()  # hidden NaN do not count
+    bound = highest * n_summed
+    if is_float:
+        is_exact = flat.dtype == np.float32 and bound <= EXACT_FLOAT32
+        return np.dtype(np.float32 if is_exact else np.float64)
+    return np.min_scalar_type(bound) if bound <= np.iinfo(np.uint64).max else np.dtype(np.float64)
 
 
 def merge_rows(shape, factors):

@@ -10,14 +10,15 @@ from endmember.core.checks import canonical_csr, check_values, is_dask, native
 BLOCK_BYTES = 32e6  # of a block once it is float64: small beside a workshop's 2 GB of memory
 
 
-def row_blocks(spectra):
+def row_blocks(spectra, *, check=True):
     """Yield `spectra` as successive blocks of rows, each in memory, together all rows in order.
 
     Parameters
     ----------
     spectra : ndarray, CSR array or dask array of shape (n_pixels, n_channels)
-        Counts. A CSR array comes as a single block; a dask array is computed block by block,
-        and each block is checked as it arrives.
+        Counts. A CSR array comes as a single block; a dask array is computed block by block.
+    check : bool, default=True
+        Refuse what cannot be counts in a dask array, as each block arrives.
     """
     if sp.issparse(spectra):
         yield spectra
@@ -26,7 +27,8 @@ def row_blocks(spectra):
         for i in range(spectra.numblocks[0]):
             block = spectra.blocks[i].compute()
             block = canonical_csr(block) if sp.issparse(block) else native(np.asarray(block))
-            check_values(block.data if sp.issparse(block) else block)
+            if check:
+                check_values(block.data if sp.issparse(block) else block)
             yield block
     else:
         n_rows = max(1, int(BLOCK_BYTES / 8 / max(1, spectra.shape[1])))

@@ -29,8 +29,10 @@ def check_values(values, name="counts"):
     """Refuse NaN, inf and negative numbers in a dense array or in the data of a sparse one."""
     if values.size == 0:
         return
-    if values.dtype.kind == "f" and not np.isfinite(values.sum(dtype=np.float64)):
-        n_bad = int(values.size - np.count_nonzero(np.isfinite(values)))
+    if values.dtype.kind == "f":
+        with np.errstate(over="ignore", invalid="ignore"):  # the sum only says where to look
+            is_finite = np.isfinite(values.sum(dtype=np.float64))
+        n_bad = 0 if is_finite else int(values.size - np.count_nonzero(np.isfinite(values)))
         if n_bad:
             raise ValueError(
                 f"{name} contain NaN or inf in {n_bad} places; hide those pixels with mask= or "
@@ -44,13 +46,13 @@ def check_values(values, name="counts"):
 
 
 def native(values):
-    """Return `values` in a dtype that compiled code reads; a copy only where one is needed."""
-    dtype = values.dtype
+    """Return an array in a dtype that compiled code reads; a copy only where one is needed."""
+    dtype = values.dtype.newbyteorder("=")
     if dtype.kind == "b":
-        return values.astype(np.uint8)
-    if dtype.kind == "f" and dtype.itemsize not in (4, 8):
-        return values.astype(np.float32 if dtype.itemsize < 4 else np.float64)
-    return values if dtype.isnative else values.astype(dtype.newbyteorder("="))
+        dtype = np.dtype(np.uint8)
+    elif dtype.kind == "f" and dtype.itemsize not in (4, 8):
+        dtype = np.dtype(np.float32 if dtype.itemsize < 4 else np.float64)
+    return values if values.dtype == dtype else values.astype(dtype)
 
 
 def canonical_csr(counts):

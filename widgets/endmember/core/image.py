@@ -296,8 +296,9 @@ class SpectrumImage:
         channels = slice(0, self._n_all)
         steps = []
         if window is not None:
-            channels = self.signal_axis.window(*parts.check_window(window))
-            steps.append(f"({window[0]!r}, {window[1]!r})")
+            window = parts.check_window(window)
+            channels = self.signal_axis.window(*window)
+            steps.append(repr(window))
         blocks = parts.check_region(region, self.navigation_shape)
         if region is not None:
             steps.append(f"region={tuple((b.start, b.stop) for b in blocks)}")
@@ -356,7 +357,7 @@ class SpectrumImage:
             channel_mask=None if lost is None else merge_blocks(lost, [width], np.any),
             companions={k: merge_blocks(v, blocks, np.mean) for k, v in self.companions.items()},
             regions={k: merge_blocks(v, blocks, np.all) for k, v in self.regions.items()},
-            step=f"rebin(channels={channels!r}, pixels={pixels!r})",
+            step=f"rebin(channels={width}, pixels={tuple(blocks)})",
         )
 
     def _derived(self, counts, signal_axis, navigation_axes, *, step, shape=None, **kept):
@@ -381,7 +382,7 @@ class SpectrumImage:
         if self.is_sparse:
             return self
         if self.is_lazy:
-            blocks = [sp.csr_array(np.asarray(b)) for b in self.spectra_blocks(hidden=True)]
+            blocks = [sp.csr_array(block) for block in self.spectra_blocks(hidden=True)]
             flat = sp.vstack(blocks, format="csr")
         else:
             flat = sp.csr_array(self._flat)
@@ -403,7 +404,7 @@ class SpectrumImage:
         hidden : bool, default=False
             Yield every pixel and channel, those behind the masks included.
         """
-        yield from row_blocks(self._flat if hidden else self.spectra)
+        yield from row_blocks(self._flat if hidden else self.spectra, check=not hidden)
 
     def _with(self, counts, step):
         return self._derived(

@@ -29,6 +29,7 @@ def as_counts(counts):
         counts = canonical_csr(counts)
     elif is_dask(counts):
         check_dtype(counts.dtype)
+        counts = native(counts)
     else:
         if np.ma.isMaskedArray(counts):
             raise TypeError(
