@@ -10,7 +10,15 @@ from scipy import linalg
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, check_scalar, validate_data
 
-from endmember.core.checks import canonical_csr, check_dtype, check_values, is_dask, native
+from endmember.core.blocks import row_blocks
+from endmember.core.checks import (
+    canonical_csr,
+    check_array_kind,
+    check_dtype,
+    check_values,
+    is_dask,
+    native,
+)
 from endmember.core.image import SpectrumImage
 from endmember.core.noise import count_above, noise_edge
 from endmember.core.products import times, times_squared, weighted_gram
@@ -43,8 +51,8 @@ class PCA(TransformerMixin, BaseEstimator):
         Detector signal for one quantum; the noise variance is `gain` times the signal. Turning
         it up raises the noise that components are measured by.
     min_counts : float, default=20
-        Quanta that a pixel or channel must hold to take part in biwhitening; with fewer it
-        may not converge. Turning it up leaves more of them out.
+        Quanta that a channel must hold to take part in biwhitening; turning it up leaves more
+        of them out. Channels that fill too few pixels to be balanced are left out in any case.
 
     Attributes
     ----------
@@ -108,7 +116,8 @@ class PCA(TransformerMixin, BaseEstimator):
         n_pixels, n_channels = scaling.shape
         scree, axes = _eigen(spectra, scaling, self._n_wanted(spectra.shape))
         self.pixel_scale_, self.channel_scale_ = scaling.pixels, scaling.channels
-        self.explained_variance_ = scree[: len(axes)]
+        self.explained_variance_ = np.zeros(len(axes))  # zero past the pixels that take part
+        self.explained_variance_[: scree.size] = scree[: len(axes)]
         self.scree_ = scree / scaling.noise
         self.noise_edge_ = noise_edge(n_pixels, n_channels)
         self.n_above_edge_ = count_above(self.scree_, self.noise_edge_)
@@ -173,20 +182,38 @@ class PCA(TransformerMixin, BaseEstimator):
             check_scalar(self.n_components, "n_components", Integral, min_val=1)
         check_scalar(self.gain, "gain", Real, min_val=0, include_boundaries="neither")
         check_scalar(self.min_counts, "min_counts", Real, min_val=0)
+        if not np.isfinite([self.gain, self.min_counts]).all():
+            raise ValueError(
+                f"gain={self.gain} and min_counts={self.min_counts} must be finite numbers."
+            )
         if self.weighting not in WEIGHTINGS:
             raise ValueError(f"weighting is {self.weighting!r}; choose one of {WEIGHTINGS}.")
 
     def _check_spectra(self, X, *, reset):
         if isinstance(X, SpectrumImage):
             X = X.spectra
+        check_array_kind(X, "counts X")
         if is_dask(X):
-            check_dtype(X.dtype, "X")
-            validate_data(self, X=np.empty((1, X.shape[1])), reset=reset)
+            check_dtype(X.dtype, "counts X")
+            if X.ndim != 2:
+                raise ValueError(
+                    f"counts X have shape {X.shape}; expected (n_pixels, n_channels). Reshape "
+                    "them, or pass em.SpectrumImage(X).spectra."
+                )
+            validate_data(self, X=np.zeros((1, X.shape[1])), reset=reset)
             return X
         if sp.issparse(X):
             X = canonical_csr(X)
-        X = validate_data(self, X, accept_sparse="csr", dtype=KEPT_DTYPES, order="C", reset=reset)
-        check_values(X.data if sp.issparse(X) else X, "X")
+        X = validate_data(
+            self,
+            X,
+            accept_sparse="csr",
+            dtype=KEPT_DTYPES,
+            order="C",
+            ensure_all_finite=False,  # checked below, with a way out in the message
+            reset=reset,
+        )
+        check_values(X.data if sp.issparse(X) else X, "counts X")
         return X if sp.issparse(X) else native(X)
 
     def _check_rank(self, shape):
@@ -221,8 +248,8 @@ def _eigen(spectra, scaling, n_components):
 
 def _eigen_by_pixels(spectra, scaling, n_components):
     """Do the same through ``Y @ Y.T``, the smaller matrix where channels outnumber pixels."""
-    if is_dask(spectra):
-        spectra = np.asarray(spectra)
+    if is_dask(spectra):  # more channels than pixels: small enough to hold
+        spectra = _stack(list(row_blocks(spectra)))
     n_pixels = scaling.shape[0]
     kept = np.flatnonzero(scaling.pixels)
     turned = canonical_csr(spectra.T) if sp.issparse(spectra) else np.ascontiguousarray(spectra.T)
@@ -235,6 +262,11 @@ def _eigen_by_pixels(spectra, scaling, n_components):
     real = lengths > 1e-7 * lengths[0]  # a length is the root of an eigenvalue, exact to 1e-15
     axes[: len(projected)][real] = projected[real] / lengths[real, None]
     return values, _fix_signs(axes)
+
+
+def _stack(blocks):
+    sparse = sp.issparse(blocks[0])
+    return sp.vstack(blocks, format="csr") if sparse else np.concatenate(blocks)
 
 
 def _symmetric_eigen(gram, kept, scale, n_pixels, n_components):

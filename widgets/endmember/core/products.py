@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from endmember._kernels.gram import gram_csr, index_columns
 from endmember._kernels.sinkhorn import sweep_csr, sweep_dense
+from endmember.core.binning import total
 from endmember.core.blocks import row_blocks
 
 
@@ -18,9 +19,40 @@ def marginals(spectra):
     """Return the sums of the pixels and of the channels, as float64."""
     rows, columns = [], np.zeros(spectra.shape[1])
     for block in row_blocks(spectra):
-        rows.append(np.asarray(block.sum(axis=1, dtype=np.float64)))
-        columns += np.asarray(block.sum(axis=0, dtype=np.float64))
+        rows.append(total(block, axis=1).astype(np.float64))
+        columns += total(block, axis=0)
     return np.concatenate(rows), columns
+
+
+def filling(spectra, pixels, channels):
+    """Return what chosen pixels and channels hold of each other.
+
+    Parameters
+    ----------
+    spectra : array of shape (n_pixels, n_channels)
+        Counts.
+    pixels, channels : ndarray of bool, shape (n_pixels,) and (n_channels,)
+        The choice.
+
+    Returns
+    -------
+    channel_counts : ndarray of shape (n_channels,)
+        Counts of every channel in the chosen pixels.
+    pixel_filling : ndarray of shape (n_pixels,)
+        Number of chosen channels that hold counts in each pixel.
+    channel_filling : ndarray of shape (n_channels,)
+        Number of chosen pixels that hold counts in each channel.
+    """
+    counts, filled = np.zeros(spectra.shape[1]), np.zeros(spectra.shape[1])
+    pixel_filling, start = [], 0
+    for block in row_blocks(spectra):
+        chosen = pixels[start : start + block.shape[0]].astype(np.float64)
+        held = block != 0
+        counts += chosen @ block
+        filled += chosen @ held
+        pixel_filling.append(held @ channels.astype(np.float64))
+        start += block.shape[0]
+    return counts, np.concatenate(pixel_filling), filled
 
 
 def weighted_gram(spectra, weights):
@@ -79,16 +111,6 @@ def sinkhorn_sweep_numpy(spectra, column_weights, row_weights):
 def times(spectra, matrix):
     """Return ``spectra @ matrix`` as float64, dense."""
     return np.concatenate([_float(block) @ matrix for block in row_blocks(spectra)])
-
-
-def times_transposed(spectra, vector):
-    """Return ``vector @ spectra`` as float64."""
-    result, start = np.zeros(spectra.shape[1]), 0
-    for block in row_blocks(spectra):
-        stop = start + block.shape[0]
-        result += vector[start:stop] @ _float(block)
-        start = stop
-    return result
 
 
 def times_squared(spectra, vector):

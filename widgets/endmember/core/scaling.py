@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
-from endmember.core.products import marginals, sinkhorn_sweep, times, times_transposed
+from endmember.core.products import filling, marginals, sinkhorn_sweep
 
 WEIGHTINGS = ("poisson", "biwhiten", "none")
 TOLERANCE = 1e-8  # of the balanced column sums; far below the noise of any count
-MAX_SWEEPS = 5000
+MAX_SWEEPS = 2000
+SPARE_FILLING = (1.05, 1.5, 2.5, 5.0)  # times the least filling; more of it settles sooner
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def choose_scaling(spectra, weighting, *, gain, min_counts):
     if weighting == "poisson":
         return keenan_kotula(*sums, gain=gain)
     if weighting == "biwhiten":
-        return biwhitening(spectra, *sums, gain=gain, min_counts=min_counts)
+        return biwhitening(spectra, gain=gain, min_counts=min_counts)
     mean_count = sums[0].sum() / (spectra.shape[0] * spectra.shape[1])
     ones = [np.ones(n) for n in spectra.shape]
     return Scaling(*ones, noise=gain * mean_count)
@@ -69,40 +69,45 @@ def keenan_kotula(pixel_sums, channel_sums, *, gain=1.0):
     return Scaling(_inverse_root(gain * pixel_sums), _inverse_root(mean_spectrum))
 
 
-def biwhitening(spectra, pixel_sums, channel_sums, *, gain=1.0, min_counts=20):
+def biwhitening(spectra, *, gain=1.0, min_counts=20):
     """Scale so that the noise variance of every pixel, and of every channel, is 1 on average.
 
-    Sinkhorn's algorithm balances the counts, which estimate their own variance. Pixels and
-    channels below `min_counts` are left out first: with too few counts it does not converge.
+    Sinkhorn's algorithm balances the counts, which estimate their own variance. That is possible
+    only where no channel lives in too few pixels, nor a pixel in too few channels: all channels
+    weigh the same in the end, so that one which fills less than ``n_pixels / n_channels``
+    pixels cannot carry its share. Those are left out first, with the channels that hold less than
+    `min_counts`.
 
     References
     ----------
     Landa, Zhang and Kluger, SIAM J. Math. Data Sci. 4 (2022) 1420, doi:10.1137/21M1456807.
     """
-    pixels, channels = _well_filled(spectra, pixel_sums, channel_sums, gain * min_counts)
+    for spare in SPARE_FILLING:
+        pixels, channels = _well_filled(spectra, gain * min_counts, spare)
+        if min(np.count_nonzero(pixels), np.count_nonzero(channels)) < 2:
+            break
+        balanced = _balance(spectra, pixels, channels)
+        if balanced is not None:
+            return _as_scaling(*balanced, np.count_nonzero(channels), gain)
+    raise ValueError(
+        "biwhitening finds too few counts to balance: after leaving out channels below "
+        f"{min_counts:g} counts (min_counts) and those that fill too few pixels, "
+        f"{np.count_nonzero(pixels)} pixels and {np.count_nonzero(channels)} channels stay; rebin "
+        "the map or use weighting='poisson'."
+    )
+
+
+def _balance(spectra, pixels, channels):
+    """Sinkhorn's row and column weights, or None where they do not settle."""
     n_pixels, n_channels = np.count_nonzero(pixels), np.count_nonzero(channels)
-    if min(n_pixels, n_channels) < 2:
-        raise ValueError(
-            f"biwhitening needs pixels and channels that hold {min_counts:g} counts (min_counts) "
-            f"and finds {n_pixels} pixels and {n_channels} channels; rebin the map, lower "
-            "min_counts, or use weighting='poisson'."
-        )
-    rows, columns = pixels.astype(np.float64), channels / np.maximum(channel_sums, 1.0)
+    rows, columns = pixels.astype(np.float64), channels.astype(np.float64)
     for _ in range(MAX_SWEEPS):
         rows, sums = sinkhorn_sweep(spectra, columns, rows)
         balance = columns * sums * n_channels / n_pixels  # 1 in every channel once balanced
-        error = np.abs(balance[channels] - 1).max()
-        if error < TOLERANCE:
-            break
-        columns[channels] = n_pixels / (n_channels * sums[channels])
-    else:
-        warnings.warn(
-            f"biwhitening did not converge: after {MAX_SWEEPS} sweeps a channel is off by "
-            f"{error:.1e}; raise min_counts or rebin the map.",
-            RuntimeWarning,
-            stacklevel=5,
-        )
-    return _as_scaling(rows, columns, n_channels, gain)
+        if np.abs(balance[channels] - 1).max() < TOLERANCE:
+            return rows, columns
+        columns[channels] /= balance[channels]
+    return None
 
 
 def _as_scaling(rows, columns, n_channels, gain):
@@ -113,22 +118,19 @@ def _as_scaling(rows, columns, n_channels, gain):
     return Scaling(np.sqrt(rows * n_channels / (gain * constant)), np.sqrt(columns * constant))
 
 
-def _well_filled(spectra, pixel_sums, channel_sums, min_counts):
-    """Leave out pixels and channels until all that stay hold `min_counts`."""
-    pixels, channels = pixel_sums >= min_counts, channel_sums >= min_counts
+def _well_filled(spectra, min_counts, spare):
+    """Leave out pixels and channels until all that stay can be balanced, `spare` times over."""
+    pixels, channels = (np.ones(n, dtype=bool) for n in spectra.shape)
     while pixels.any() and channels.any():
-        pixel_sums, channel_sums = _sums_within(spectra, pixels, channels)
-        keep_pixels = pixels & (pixel_sums >= min_counts)
-        keep_channels = channels & (channel_sums >= min_counts)
+        aspect = np.count_nonzero(pixels) / np.count_nonzero(channels)
+        channel_counts, pixel_filling, channel_filling = filling(spectra, pixels, channels)
+        keep_pixels = pixels & (pixel_filling >= max(1.0, spare / aspect))
+        keep_channels = channels & (channel_counts >= min_counts)
+        keep_channels &= channel_filling >= max(1.0, spare * aspect)
         if (keep_pixels == pixels).all() and (keep_channels == channels).all():
             break
         pixels, channels = keep_pixels, keep_channels
     return pixels, channels
-
-
-def _sums_within(spectra, pixels, channels):
-    pixel_sums = times(spectra, channels.astype(np.float64))
-    return pixel_sums, times_transposed(spectra, pixels.astype(np.float64))
 
 
 def _inverse_root(values):
