@@ -1,0 +1,3 @@
+from .map_view import MapView as MapView
+from .rank_selector import RankSelector as RankSelector
+from .rank_state import RankState as RankState

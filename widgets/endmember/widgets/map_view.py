@@ -1,0 +1,131 @@
+"""The canvas that shows every map."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import traitlets as tl
+from ipywidgets import Widget, widget_serialization
+
+HERE = Path(__file__).parent
+METRES = {"m": 1.0, "mm": 1e-3, "µm": 1e-6, "um": 1e-6, "nm": 1e-9, "pm": 1e-12}
+
+
+class MapView(anywidget.AnyWidget):
+    """A map on a canvas, with a pixel to point at.
+
+    Row 0 is at the top, column 0 at the left, and every pixel is ``(row, column)`` as NumPy
+    indexes it. Arrow keys move the pixel (ten at a time with Shift), Page Up and Page Down the
+    rank. What depends on rank and pixel is worked out in the browser, from the factors.
+
+    Parameters
+    ----------
+    values : array_like of shape (rows, columns), optional
+        What to show; NaN marks hidden pixels. Not needed where `factors` are given.
+    shape : tuple of int, optional
+        Rows and columns of the map, where there are no `values`.
+
+    Attributes
+    ----------
+    pixel : tuple of int
+        Row and column of the chosen pixel.
+    hovered : tuple of int or None
+        Row and column under the pointer.
+    rank : int
+        Components of the model that the residual map and the model spectrum use.
+    residual : {"leading", "all"}
+        Whether the residual is what the next components hold, or what all channels do.
+    """
+
+    _esm = HERE / "map_view.js"
+    _css = HERE / "map_view.css"
+
+    shape = tl.Tuple(tl.Int(min=1), tl.Int(min=1)).tag(sync=True)
+    values = tl.Bytes().tag(sync=True)
+    factors = tl.Dict().tag(sync=True)
+    rank = tl.Int(1, min=1).tag(sync=True)
+    max_rank = tl.Int(1, min=1).tag(sync=True)
+    residual = tl.Enum(["leading", "all"], "leading").tag(sync=True)
+    pixel = tl.Tuple(tl.Int(), tl.Int(), default_value=(0, 0)).tag(sync=True)
+    hovered = tl.Tuple(tl.Int(), tl.Int(), allow_none=True, default_value=None).tag(sync=True)
+    counts = tl.Dict().tag(sync=True)
+    caption = tl.Unicode().tag(sync=True)
+    unit = tl.Unicode().tag(sync=True)
+    colors = tl.Enum(["viridis", "cividis"], "viridis").tag(sync=True)
+    pixel_size = tl.Dict().tag(sync=True)
+    followers = tl.Dict(value_trait=tl.Instance(Widget)).tag(sync=True, **widget_serialization)
+
+    def __init__(self, values=None, *, shape=None, **traits):
+        unknown = sorted(set(traits) - set(self.trait_names()))
+        if unknown:
+            raise TypeError(f"MapView takes no {unknown[0]!r}; it knows {self._settings()}.")
+        if values is not None:
+            values = np.asarray(values, dtype=np.float32)
+            if values.ndim != 2:
+                raise ValueError(
+                    f"values have shape {values.shape}; a map has rows and columns. Choose one "
+                    "with values[..., k]."
+                )
+            shape, traits["values"] = values.shape, values.tobytes()
+        if shape is None:
+            raise ValueError("a map needs values of shape (rows, columns), or a shape.")
+        self._hearing = threading.local()
+        super().__init__(shape=tuple(int(n) for n in shape), **traits)
+
+    @property
+    def is_hearing(self):
+        """Whether the present change comes from the page, which has moved its own marks."""
+        return getattr(self._hearing, "now", False)
+
+    def set_state(self, sync_data):
+        """Take over what the page has changed."""
+        with self._listen():
+            super().set_state(sync_data)
+
+    @tl.validate("pixel", "hovered")
+    def _inside(self, proposal):
+        pixel = proposal["value"]
+        if pixel is not None and not all(
+            0 <= i < n for i, n in zip(pixel, self.shape, strict=True)
+        ):
+            raise tl.TraitError(
+                f"{proposal['trait'].name} {pixel} lies outside the map of shape {self.shape}."
+            )
+        return pixel
+
+    @contextmanager
+    def _listen(self):
+        self._hearing.now = True
+        try:
+            yield
+        finally:
+            self._hearing.now = False
+
+    @classmethod
+    def _settings(cls):
+        return sorted(cls.class_own_traits())
+
+
+def length_scale(axis):
+    """Return the pixel size of an axis in the unit that reads best, for a scale bar.
+
+    Parameters
+    ----------
+    axis : Axis
+        A navigation axis.
+
+    Returns
+    -------
+    dict
+        ``size`` and ``unit``; empty where the axis has no length.
+    """
+    if not axis.is_uniform or axis.unit not in METRES:
+        return {}
+    size = abs(axis.scale) * METRES[axis.unit]
+    span = size * len(axis)
+    unit = next((u for u in ("mm", "µm", "nm") if span >= METRES[u]), "pm")
+    return {"size": size / METRES[unit], "unit": unit}

@@ -1,0 +1,214 @@
+"""What a rank selector knows, without a widget: numbers, settings and the code that makes them."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import traitlets as tl
+
+from endmember.core.pca import PCA
+from endmember.core.sources import as_spectrum_image
+
+MAX_RANK = 12  # as far as the handle goes; beyond it a scree is read from its numbers
+N_BEYOND = 4  # components kept past the last rank, so that its residual has some to look at
+WEIGHTINGS = ("biwhiten", "poisson")
+
+
+class RankState(tl.HasTraits):
+    """A rank, a pixel, and the principal components that they choose from.
+
+    Parameters
+    ----------
+    data : SpectrumImage, HyperSpy signal or array of shape (rows, columns, n_channels)
+        Counts with one or two navigation axes.
+    max_rank : int, default=12
+        Highest rank to choose; turning it up keeps more components in memory.
+    weighting : {"biwhiten", "poisson"}, default="biwhiten"
+        Scaling of the noise; see :class:`PCA`. Where a map holds too few counts to be
+        biwhitened, ``"poisson"`` is taken and `message` says so.
+
+    Attributes
+    ----------
+    rank : int
+        Chosen number of components; to begin with, those above the noise edge.
+    pixel : tuple of int
+        Row and column of the probed pixel.
+    message : str
+        What went wrong, or nothing.
+    """
+
+    rank = tl.Int(1, min=1)
+    pixel = tl.Tuple(tl.Int(), tl.Int(), default_value=(0, 0))
+    hovered = tl.Tuple(tl.Int(), tl.Int(), allow_none=True, default_value=None)
+    weighting = tl.Enum(WEIGHTINGS, "biwhiten")
+    residual = tl.Enum(["leading", "all"], "leading")
+    status = tl.Enum(["idle", "running", "error"], "idle")
+    message = tl.Unicode()
+
+    def __init__(self, data, *, max_rank=MAX_RANK, weighting="biwhiten"):
+        image = as_spectrum_image(data)
+        if len(image.navigation_shape) > 2:
+            raise ValueError(
+                f"data have {len(image.navigation_shape)} navigation axes; a map has rows and "
+                "columns. Choose one of them, for example em.SpectrumImage(counts[0], image.axis)."
+            )
+        if image.is_lazy:
+            image = image.to_sparse()
+        if not isinstance(max_rank, (int, np.integer)) or max_rank < 1:
+            raise ValueError(f"max_rank is {max_rank!r}; pass a whole number from 1 up.")
+        self.image = image
+        self.shape = (1, *image.navigation_shape)[-2:]
+        self.max_rank = int(min(max_rank, image.n_pixels, image.n_channels))
+        self._lock = threading.RLock()
+        self._fitted = {}
+        super().__init__()
+        self.weighting = self._first_weighting(weighting)
+        self.rank = self.suggested_rank
+        self.pixel = tuple(n // 2 for n in self.shape)
+
+    # what the components say
+
+    @property
+    def pca(self):
+        """The fitted components under the present weighting."""
+        return self._fit(self.weighting)
+
+    @property
+    def suggested_rank(self):
+        """Components above the noise edge, as far as the handle goes."""
+        return int(np.clip(self.pca.n_above_edge_, 1, self.max_rank))
+
+    def factors(self):
+        """Return the components over the whole map, hidden pixels as zeros.
+
+        Returns
+        -------
+        dict
+            ``scores`` (n_components, n_map_pixels) in noise units, ``spectra`` (n_components,
+            n_channels), ``heights`` (n_map_pixels,) counts for one noise unit, ``norms``
+            (n_map_pixels,) squared length in noise units, all float32; ``edge``, the noise edge;
+            ``n_channels``, how many channels took part.
+        """
+        pca = self.pca
+        scores, norms = pca.noise_units(self.image.spectra)
+        taken = pca.pixel_scale_ > 0
+        heights = np.zeros_like(norms)
+        heights[taken] = 1 / pca.pixel_scale_[taken]
+        return {
+            "scores": self._over_map(scores).T.copy(),
+            "spectra": pca.components_.astype(np.float32),
+            "heights": self._over_map(heights),
+            "norms": self._over_map(norms),
+            "edge": pca.noise_edge_,
+            "n_channels": int(np.count_nonzero(pca.channel_scale_)),
+        }
+
+    def residual_map(self):
+        """Return what the rank leaves, noise being 1, as a map; NaN where nothing was fitted."""
+        pca, rank = self.pca, self.rank
+        scores, norms = pca.noise_units(self.image.spectra)
+        if self.residual == "leading":
+            n_left = max(1, scores.shape[1] - rank)
+            left = (scores[:, rank:] ** 2).sum(axis=1) / (n_left * pca.noise_edge_)
+        else:
+            n_left = max(1, np.count_nonzero(pca.channel_scale_) - rank)
+            left = (norms - (scores[:, :rank] ** 2).sum(axis=1)) / n_left
+        left[pca.pixel_scale_ == 0] = np.nan
+        return self.image.fold(left).reshape(self.shape)
+
+    @property
+    def probed(self):
+        """Row and column of the pixel under the pointer, else of the chosen one."""
+        return self.hovered or self.pixel
+
+    def counts(self):
+        """Return the raw counts of the probed pixel, shape (n_channels,)."""
+        return self.image.spectrum(*self._index(self.probed))
+
+    def model(self):
+        """Return the spectrum of the probed pixel at the chosen rank, in counts."""
+        pca = self.pca
+        scores = pca.transform(self.counts()[None, :])[0, : self.rank]
+        return scores @ pca.components_[: self.rank]
+
+    def result(self):
+        """Return the principal components at the chosen rank, as :meth:`to_code` makes them."""
+        return PCA(self.rank, weighting=self.weighting).fit(self.image.spectra)
+
+    def to_code(self):
+        """Return the lines that make the same result without a widget."""
+        return (
+            "import endmember as em\n"
+            "\n"
+            f"image = {self.image.code}\n"
+            f'pca = em.PCA({self.rank}, weighting="{self.weighting}").fit(image.spectra)\n'
+            "maps = image.fold(pca.transform(image.spectra))\n"
+        )
+
+    # settings
+
+    @tl.validate("rank")
+    def _within_max_rank(self, proposal):
+        if proposal["value"] > self.max_rank:
+            raise tl.TraitError(
+                f"rank is {proposal['value']} but the handle goes to {self.max_rank}; make the "
+                "selector with a higher max_rank."
+            )
+        return proposal["value"]
+
+    @tl.validate("pixel", "hovered")
+    def _inside(self, proposal):
+        pixel = proposal["value"]
+        if pixel is None or all(0 <= i < n for i, n in zip(pixel, self.shape, strict=True)):
+            return pixel
+        raise tl.TraitError(
+            f"{proposal['trait'].name} {pixel} lies outside the map of shape {self.shape}."
+        )
+
+    @tl.validate("weighting")
+    def _can_be_fitted(self, proposal):
+        """Keep the old weighting where the new one cannot be had, and say why."""
+        try:
+            self._fit(proposal["value"])
+        except ValueError as error:
+            self.message = str(error)
+            return self.weighting
+        self.message = ""
+        return proposal["value"]
+
+    def _first_weighting(self, weighting):
+        if weighting not in WEIGHTINGS:
+            raise ValueError(f"weighting is {weighting!r}; choose one of {WEIGHTINGS}.")
+        try:
+            self._fit(weighting)
+        except ValueError as error:
+            self._fit("poisson")
+            self.message = str(error)
+            return "poisson"
+        return weighting
+
+    def _fit(self, weighting):
+        with self._lock:
+            if weighting not in self._fitted:
+                self.status = "running"
+                n_kept = min(self.max_rank + N_BEYOND, self.image.n_pixels, self.image.n_channels)
+                try:
+                    pca = PCA(n_kept, weighting=weighting).fit(self.image.spectra)
+                except Exception:
+                    self.status = "error"
+                    raise
+                self._fitted[weighting] = pca
+                self.status = "idle"
+            return self._fitted[weighting]
+
+    def _over_map(self, values):
+        """Spread one row a visible pixel over the whole map, as float32."""
+        if self.image.mask is None:
+            return np.ascontiguousarray(values, dtype=np.float32)
+        spread = np.zeros((self.image.mask.size, *values.shape[1:]), dtype=np.float32)
+        spread[~self.image.mask.ravel()] = values
+        return spread
+
+    def _index(self, pixel):
+        return pixel[-len(self.image.navigation_shape) :]
