@@ -14,6 +14,20 @@ def is_dask(counts):
     return module is not None and isinstance(counts, module.Array)
 
 
+def check_array_kind(counts, name="counts"):
+    """Refuse arrays that hide values of their own, or do not know their own size."""
+    if np.ma.isMaskedArray(counts):
+        raise TypeError(
+            f"{name} are a numpy.ma array; pass its .data and hide pixels in a SpectrumImage with "
+            "mask=counts.mask.all(axis=-1)."
+        )
+    if is_dask(counts) and np.isnan(counts.shape).any():
+        raise ValueError(
+            f"{name} are a dask array of unknown shape {counts.shape}; call "
+            "counts.compute_chunk_sizes() first."
+        )
+
+
 def check_dtype(dtype, name="counts"):
     """Refuse numbers that cannot be counts."""
     if dtype.kind == "c":
@@ -58,6 +72,7 @@ def native(values):
 def canonical_csr(counts):
     """Return a CSR array with sorted, unique indices; the caller's arrays stay as they are."""
     with_values = sp.csr_array(counts)
+    with_values.check_format(full_check=True)  # compiled code trusts every index
     if not with_values.has_canonical_format:
         with_values = with_values.copy()
         with_values.sum_duplicates()

@@ -42,7 +42,7 @@ def facts(image):
     found.append((axis.name or "axis", span))
     if not image.is_lazy:
         visible = image.spectra
-        total = float(visible.sum(dtype=np.float64))
+        total = float(image.sum_spectrum().sum(dtype=np.float64))
         n_filled = np.count_nonzero(visible.data if sp.issparse(visible) else visible)
         zeros = 1 - n_filled / (image.n_pixels * image.n_channels)
         found.append(("counts per pixel", f"{total / image.n_pixels:.4g}"))

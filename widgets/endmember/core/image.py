@@ -204,7 +204,7 @@ class SpectrumImage:
         *pixel : int
             One index for each navigation axis, rows first, as in NumPy.
         """
-        flat = int(np.ravel_multi_index(pixel, self.navigation_shape))
+        flat = parts.check_pixel(pixel, self.navigation_shape)
         if self.mask is None:
             return flat
         hidden = self.mask.ravel()
@@ -212,7 +212,7 @@ class SpectrumImage:
 
     def spectrum(self, *pixel):
         """Return the visible counts of one pixel as a 1-D array, whatever the mask says."""
-        flat = int(np.ravel_multi_index(pixel, self.navigation_shape))
+        flat = parts.check_pixel(pixel, self.navigation_shape)
         row = self._flat[[flat]]
         row = row.toarray() if sp.issparse(row) else np.asarray(row)
         return row[0] if self.channel_mask is None else row[0][~self.channel_mask]

@@ -9,7 +9,14 @@ import numpy as np
 import scipy.sparse as sp
 
 from endmember.core.axes import Axis, check_axis_values
-from endmember.core.checks import canonical_csr, check_dtype, check_values, is_dask, native
+from endmember.core.checks import (
+    canonical_csr,
+    check_array_kind,
+    check_dtype,
+    check_values,
+    is_dask,
+    native,
+)
 
 
 def as_counts(counts):
@@ -19,6 +26,7 @@ def as_counts(counts):
             f"counts are a {type(counts).__name__}, not an array; use em.as_spectrum_image(...), "
             "which takes signals and images."
         )
+    check_array_kind(counts)
     if sp.issparse(counts):
         check_dtype(counts.dtype)
         if counts.ndim != 2:
@@ -31,11 +39,6 @@ def as_counts(counts):
         check_dtype(counts.dtype)
         counts = native(counts)
     else:
-        if np.ma.isMaskedArray(counts):
-            raise TypeError(
-                "counts are a numpy.ma array; pass counts.data and hide pixels with "
-                "mask=counts.mask.all(axis=-1)."
-            )
         counts = np.asarray(counts)
         check_dtype(counts.dtype)
         counts = native(counts).view()
@@ -52,7 +55,12 @@ def as_navigation_shape(counts, navigation_shape):
     """Return the shape of the map, with at least two pixels and two channels."""
     *shape, n_channels = counts.shape
     if navigation_shape is not None:
-        wanted = tuple(int(n) for n in navigation_shape)
+        wanted = tuple(np.atleast_1d(navigation_shape).tolist())
+        if not all(isinstance(n, int) and n > 0 for n in wanted):
+            raise ValueError(
+                f"navigation_shape must hold whole numbers above zero, (rows, columns); got "
+                f"{navigation_shape!r}."
+            )
         if prod(wanted) != prod(shape):
             raise ValueError(
                 f"navigation_shape {wanted} has {prod(wanted)} pixels but counts have "
@@ -93,6 +101,11 @@ def as_navigation_axes(axes, shape):
         names = {1: ("x",), 2: ("y", "x")}.get(len(shape), [f"axis {i}" for i in range(len(shape))])
         return tuple(Axis.uniform(n, name=name) for n, name in zip(shape, names, strict=True))
     axes = tuple(axes)
+    if not all(isinstance(axis, Axis) for axis in axes):
+        raise TypeError(
+            f"navigation_axes must be Axis objects, got {axes!r}; make them with "
+            "endmember.core.axes.Axis.uniform."
+        )
     if [len(a) for a in axes] != list(shape):
         raise ValueError(
             f"navigation_axes have lengths {[len(a) for a in axes]} but the map has shape "
@@ -147,6 +160,17 @@ def check_content(image):
         )
 
 
+def check_pixel(pixel, shape):
+    """Return the index of a pixel in the unfolded map."""
+    try:
+        return int(np.ravel_multi_index(pixel, shape))
+    except (ValueError, TypeError) as error:
+        raise IndexError(
+            f"pixel {pixel} is not in the map of shape {shape}; give one index from zero for "
+            "each navigation axis, rows first."
+        ) from error
+
+
 def check_window(window):
     """Return the two ends of a window of the signal axis."""
     try:
@@ -165,11 +189,11 @@ def check_region(region, shape):
     """Return a block of pixels as one slice for each navigation axis."""
     if region is None:
         return tuple(slice(0, n) for n in shape)
-    pairs = [tuple(pair) for pair in region]
-    if len(pairs) != len(shape) or any(len(pair) != 2 for pair in pairs):
+    pairs = np.array(region, dtype=object)
+    if pairs.shape != (len(shape), 2) or not all(isinstance(n, Integral) for n in pairs.ravel()):
         raise ValueError(
-            f"region must hold one (start, stop) for each of the {len(shape)} navigation axes, "
-            f"got {region!r}."
+            f"region must hold one (start, stop) of whole numbers for each of the {len(shape)} "
+            f"navigation axes, got {region!r}."
         )
     for (start, stop), n in zip(pairs, shape, strict=True):
         if not 0 <= start < stop <= n:
@@ -183,7 +207,7 @@ def check_region(region, shape):
 def check_factors(channels, pixels, shape):
     """Return the bin lengths, navigation axes first."""
     n_navigation = len(shape) - 1
-    blocks = [pixels] * n_navigation if isinstance(pixels, Integral) else list(pixels)
+    blocks = list(pixels) if np.ndim(pixels) == 1 else [pixels] * n_navigation
     factors = [*blocks, channels]
     if len(blocks) != n_navigation:
         raise ValueError(

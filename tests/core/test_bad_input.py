@@ -1,0 +1,338 @@
+"""Every refusal names the argument, what arrived, and the way out."""
+
+import re
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import endmember as em
+
+COUNTS = np.random.default_rng(0).poisson(3.0, (4, 5, 6)).astype(np.float64)
+FLAT = COUNTS.reshape(20, 6)
+
+
+def with_value(value):
+    """The counts with one bad number in them."""
+    counts = COUNTS.copy()
+    counts[1, 2, 3] = value
+    return counts
+
+
+def every_infinity():
+    """Counts whose sum is NaN, not inf."""
+    counts = with_value(np.inf)
+    counts[1, 2, 2] = -np.inf
+    return counts
+
+
+def in_form(form, counts):
+    """The counts as a flat array, a CSR array or a dask array."""
+    import dask.array as da
+
+    flat = counts.reshape(-1, counts.shape[-1]) if counts.ndim == 3 else counts
+    if form == "csr":
+        return sp.csr_array(flat)
+    return da.from_array(flat, chunks=3) if form == "dask" else flat
+
+
+# numbers that are no counts
+
+NOT_COUNTS = {
+    "negative": (with_value(-2.0), ValueError, r"Negative values in data: .* -2; .* np\.clip"),
+    "negative int": (with_value(-2.0).astype(int), ValueError, r"Negative values .* go down to -2"),
+    "NaN": (with_value(np.nan), ValueError, r"contain NaN or inf in 1 places; hide .* mask="),
+    "inf": (with_value(np.inf), ValueError, r"contain NaN or inf in 1 places"),
+    "both infinities": (every_infinity(), ValueError, r"contain NaN or inf in 2 places"),
+    "complex": (COUNTS + 0j, ValueError, "Complex data not supported"),
+    "all zero": (COUNTS * 0, ValueError, "counts are zero in (all 20|every) .*right signal"),
+    "one pixel": (COUNTS[:1, :1], ValueError, "n_samples=1 pixel.*at least two"),
+    "one channel": (COUNTS[..., :1], ValueError, "n_features=1 channel.*at least two"),
+}
+
+
+@pytest.mark.parametrize("form", ["dense", "csr"])
+@pytest.mark.parametrize(("counts", "error", "message"), NOT_COUNTS.values(), ids=NOT_COUNTS)
+def test_image_refuses_what_cannot_be_counts(counts, error, message, form):
+    with pytest.raises(error, match=message):
+        em.SpectrumImage(in_form(form, counts))
+
+
+@pytest.mark.parametrize("form", ["dense", "csr", "dask"])
+@pytest.mark.parametrize(("counts", "error", "message"), NOT_COUNTS.values(), ids=NOT_COUNTS)
+@pytest.mark.parametrize("weighting", ["poisson", "biwhiten", "none"])
+def test_pca_refuses_what_cannot_be_counts(counts, error, message, form, weighting):
+    with pytest.raises(error, match=message):
+        em.PCA(weighting=weighting).fit(in_form(form, counts))
+
+
+@pytest.mark.parametrize(
+    "name", ["negative", "negative int", "NaN", "inf", "both infinities", "all zero"]
+)
+def test_lazy_image_refuses_what_cannot_be_counts_once_computed(name):
+    import dask.array as da
+
+    counts, error, message = NOT_COUNTS[name]
+    image = em.SpectrumImage(da.from_array(counts, chunks=2))
+    with pytest.raises(error, match=message):
+        em.PCA().fit(image)
+    with pytest.raises(error, match=message):
+        image.to_dense()
+
+
+@pytest.mark.parametrize(
+    ("counts", "shape"),
+    [(3.0, r"\(\)"), (FLAT[0], r"\(6,\)"), ([1, 2, 3], r"\(3,\)")],
+    ids=["scalar", "spectrum", "list"],
+)
+def test_image_refuses_counts_without_navigation_axes(counts, shape):
+    with pytest.raises(ValueError, match=f"counts have shape {shape}; .* \\(rows, columns, chan"):
+        em.SpectrumImage(counts)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((0, 5, 6), "n_samples=0 pixel.* at least two"), ((3, 4, 0), "n_features=0 .* the last one")],
+)
+def test_image_refuses_empty_axes(shape, message):
+    with pytest.raises(ValueError, match=message):
+        em.SpectrumImage(np.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [COUNTS.astype(object), COUNTS.astype(str), COUNTS.astype("M8[s]"), None, {1, 2}],
+    ids=["object", "text", "dates", "None", "set"],
+)
+def test_image_refuses_what_is_not_a_number(counts):
+    with pytest.raises(TypeError, match=r"counts must be real numbers, got dtype .*; convert"):
+        em.SpectrumImage(counts)
+
+
+def test_masked_arrays_are_refused_not_unmasked():
+    masked = np.ma.array(COUNTS, mask=COUNTS == 3)
+    with pytest.raises(TypeError, match=r"counts are a numpy\.ma array; pass its \.data"):
+        em.SpectrumImage(masked)
+    with pytest.raises(TypeError, match=r"counts X are a numpy\.ma array"):
+        em.PCA().fit(masked.reshape(20, 6))
+
+
+def test_dask_array_of_unknown_size_is_refused():
+    import dask.array as da
+
+    lazy = da.from_array(FLAT, chunks=(5, 6))
+    unknown = lazy[lazy[:, 0] > 2]
+    for refuse in (em.SpectrumImage, em.PCA().fit):
+        with pytest.raises(ValueError, match=r"unknown shape \(nan, 6\); call .*compute_chunk"):
+            refuse(unknown)
+
+
+@pytest.mark.parametrize("counts", [COUNTS, FLAT[0]], ids=["3-D", "1-D"])
+def test_pca_takes_two_dimensions_only(counts):
+    import dask.array as da
+
+    with pytest.raises(ValueError, match=r"Expected 2D array|Found array with dim 3"):
+        em.PCA().fit(counts)
+    shape = re.escape(str(counts.shape))
+    with pytest.raises(ValueError, match=f"counts X have shape {shape}; .*SpectrumImage"):
+        em.PCA().fit(da.from_array(counts))
+
+
+def test_dask_array_of_objects_is_refused():
+    import dask.array as da
+
+    with pytest.raises(TypeError, match="counts X must be real numbers, got dtype object"):
+        em.PCA().fit(da.from_array(FLAT.astype(object), chunks=3))
+
+
+@pytest.mark.parametrize("refuse", [em.SpectrumImage, em.PCA().fit])
+def test_broken_csr_is_refused_before_compiled_code_reads_it(refuse):
+    broken = sp.csr_array(FLAT)
+    broken.indices[7] = 100  # a channel that does not exist
+    with pytest.raises(ValueError, match="indices must be < 6"):
+        refuse(broken)
+
+
+def test_signals_and_images_are_sent_to_their_own_door():
+    image = em.SpectrumImage(COUNTS)
+    with pytest.raises(TypeError, match=r"a SpectrumImage, not an array; use em\.as_spectrum_im"):
+        em.SpectrumImage(image)
+    for settings in ({"axis": np.arange(6)}, {"mask": np.zeros((4, 5), bool)}):
+        with pytest.raises(TypeError, match="a SpectrumImage already and take no further"):
+            em.as_spectrum_image(image, **settings)
+
+
+# settings of an image
+
+BAD_SETTINGS = {
+    "short axis": ({"axis": [1, 2, 3]}, "axis has 3 values but counts have 6 channels; pass one"),
+    "2-D axis": ({"axis": np.ones((2, 3))}, r"axis must be a 1-D array .* shape \(2, 3\)"),
+    "scalar axis": ({"axis": 5}, r"axis must be a 1-D array .* got shape \(\)"),
+    "text axis": ({"axis": list("abcdef")}, "axis must be a 1-D array of real numbers.*<U1"),
+    "complex axis": ({"axis": [1j] * 6}, "real numbers.*complex128"),
+    "repeated axis": ({"axis": [1, 2, 3, 3, 4, 5]}, "axis must rise or fall strictly.*sort it"),
+    "unsorted axis": ({"axis": [1, 2, 3, 2, 4, 5]}, "axis must rise or fall strictly"),
+    "NaN axis": ({"axis": [1, 2, 3, np.nan, 4, 5]}, "finite values only"),
+    "all hidden": ({"mask": np.ones((4, 5), bool)}, "mask hides 20 of 20 pixels.*pass ~mask"),
+    "no channel left": (
+        {"channel_mask": np.ones(6, bool)},
+        "channel_mask hides 6 of 6 channels.*pass ~channel_mask",
+    ),
+    "turned mask": ({"mask": np.zeros((5, 4), bool)}, r"bool of shape \(4, 5\).*\(5, 4\)"),
+    "mask of numbers": ({"mask": np.zeros((4, 5))}, "True where a pixel is hidden; got float64"),
+    "mask of text": ({"mask": "x"}, "mask must be bool"),
+    "channel mask of pixels": (
+        {"channel_mask": np.zeros((4, 5), bool)},
+        r"channel_mask must be bool of shape \(6,\), True where a channel is hidden",
+    ),
+    "other shape": ({"navigation_shape": (4, 4)}, r"\(4, 4\) has 16 pixels but counts have 20"),
+    "negative shape": ({"navigation_shape": (-4, -5)}, r"whole numbers above zero.* \(-4, -5\)"),
+    "broken shape": ({"navigation_shape": (4.0, 5.0)}, "whole numbers above zero"),
+    "too few axes": ({"navigation_axes": []}, r"lengths \[\] but the map has shape \(4, 5\)"),
+    "companion": ({"companions": {"HAADF": np.ones(3)}}, r"companions\['HAADF'\] has shape \(3,\)"),
+    "region": ({"regions": {"wall": [True]}}, r"regions\['wall'\] has shape \(1,\) but the map"),
+}
+
+
+@pytest.mark.parametrize(("settings", "message"), BAD_SETTINGS.values(), ids=BAD_SETTINGS)
+def test_image_refuses_bad_settings(settings, message):
+    with pytest.raises(ValueError, match=message):
+        em.SpectrumImage(COUNTS, **settings)
+
+
+def test_navigation_axes_must_be_axes():
+    with pytest.raises(TypeError, match=r"navigation_axes must be Axis objects.*Axis\.uniform"):
+        em.SpectrumImage(COUNTS, navigation_axes=[1, 2])
+
+
+@pytest.mark.parametrize("make", [em.SpectrumImage, em.as_spectrum_image])
+def test_unknown_keywords_are_refused(make):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+        make(COUNTS, colour="red")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+        em.PCA(colour="red")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+        em.datasets.load("diamond_anvil_71gpa", colour="red")
+    with pytest.raises(TypeError, match="positional"):
+        em.PCA(3, "none")
+
+
+# parts of an image
+
+IMAGE = em.SpectrumImage(COUNTS, np.linspace(1, 2, 6))
+
+
+@pytest.mark.parametrize(
+    "window", [3, (1,), (2, 1), (1, 1), ("a", "b"), (np.nan, 1), (1, 2, 3)], ids=repr
+)
+@pytest.mark.parametrize("ask", [IMAGE.map, IMAGE.crop])
+def test_windows_need_a_low_and_a_high_end(window, ask):
+    with pytest.raises(ValueError, match=r"window must be \(low, high\) with low < high.*got "):
+        ask(window)
+
+
+def test_window_beside_the_axis_says_where_the_axis_runs():
+    with pytest.raises(ValueError, match=r"window \(5, 6\) keV holds no channel.* 1 to 2 keV"):
+        IMAGE.map((5, 6))
+
+
+@pytest.mark.parametrize(
+    ("region", "message"),
+    [
+        (3, "one \\(start, stop\\) .* 2 navigation axes, got 3"),
+        ((0, 1), "one \\(start, stop\\)"),
+        (((0, 1),), "for each of the 2 navigation axes"),
+        (((0, 1, 2), (0, 1)), "one \\(start, stop\\)"),
+        (((0.5, 2), (0, 2)), "of whole numbers"),
+        (((0, 9), (0, 2)), r"leaves the map of shape \(4, 5\).*start < stop <= size"),
+        (((1, 1), (0, 2)), "start < stop"),
+        (((-2, 1), (0, 2)), "0 <= start"),
+    ],
+)
+def test_crop_refuses_regions_that_are_no_block_of_the_map(region, message):
+    with pytest.raises(ValueError, match=message):
+        IMAGE.crop(region=region)
+
+
+@pytest.mark.parametrize("factor", [0, -1, 7, 1.5, "a", None])
+def test_rebin_takes_whole_factors_that_fit(factor):
+    with pytest.raises(ValueError, match=f"cannot rebin by {factor!r} along an axis of 6; pass"):
+        IMAGE.rebin(channels=factor)
+    with pytest.raises(ValueError, match=f"cannot rebin by {factor!r} along an axis of 4; pass"):
+        IMAGE.rebin(pixels=factor)
+
+
+def test_rebin_takes_one_factor_for_each_navigation_axis():
+    with pytest.raises(ValueError, match=r"one for each of the 2 navigation axes, got \(1, 2, 3\)"):
+        IMAGE.rebin(pixels=(1, 2, 3))
+
+
+@pytest.mark.parametrize("pixel", [(9, 9), (1,), (-1, 0), (1.5, 0)], ids=repr)
+@pytest.mark.parametrize("ask", [IMAGE.spectrum, IMAGE.pixel_row])
+def test_pixels_beside_the_map_are_refused(pixel, ask):
+    with pytest.raises(IndexError, match=r"is not in the map of shape \(4, 5\); give one index"):
+        ask(*pixel)
+
+
+def test_regions_are_names_or_selections_of_the_map():
+    with pytest.raises(KeyError, match=r"no region 'wall'; this image has \[\]"):
+        IMAGE.sum_spectrum("wall")
+    for region in (np.zeros((4, 5)), np.zeros(3, bool), 3):
+        with pytest.raises(ValueError, match=r"region must be bool of shape \(4, 5\), got"):
+            IMAGE.sum_spectrum(region)
+
+
+# settings of PCA
+
+BAD_PCA = {
+    "too many": ({"n_components": 7}, ValueError, "n_components=7 is more than 6.*ask for fewer"),
+    "none": ({"n_components": 0}, ValueError, "n_components == 0, must be >= 1"),
+    "half": ({"n_components": 1.5}, TypeError, "n_components must be an instance of int"),
+    "weighting": ({"weighting": "x"}, ValueError, r"weighting is 'x'; choose one of .*biwhiten"),
+    "no gain": ({"gain": 0}, ValueError, "gain == 0, must be > 0"),
+    "negative gain": ({"gain": -1}, ValueError, "gain == -1, must be > 0"),
+    "text gain": ({"gain": "a"}, TypeError, "gain must be an instance of float"),
+    "NaN gain": ({"gain": np.nan}, ValueError, "gain=nan .* must be finite"),
+    "endless gain": ({"gain": np.inf}, ValueError, "gain=inf .* must be finite"),
+    "min_counts": ({"min_counts": -1}, ValueError, "min_counts == -1, must be >= 0"),
+    "nothing filled": (
+        {"weighting": "biwhiten", "min_counts": 1e6},
+        ValueError,
+        r"too few counts to balance.* 1e\+06 counts \(min_counts\).*rebin the map or use weight",
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "error", "message"), BAD_PCA.values(), ids=BAD_PCA)
+def test_pca_refuses_bad_settings(settings, error, message):
+    with pytest.raises(error, match=message):
+        em.PCA(**settings).fit(FLAT)
+
+
+@pytest.mark.parametrize("form", ["dense", "csr", "dask"])
+def test_fitted_pca_refuses_other_channels_pixels_and_ranks(form):
+    pca = em.PCA(3).fit(FLAT)
+    with pytest.raises(ValueError, match="X has 5 features, but PCA is expecting 6"):
+        pca.transform(in_form(form, FLAT[:, :5]))
+    with pytest.raises(ValueError, match="X has 5 pixels but 20 were fitted; pass the same"):
+        pca.noise_units(in_form(form, FLAT[:5]))
+    with pytest.raises(ValueError, match=r"scores have shape \(20, 4\); expected \(n_pixels, 3\)"):
+        pca.inverse_transform(np.zeros((20, 4)))
+    with pytest.raises(ValueError, match=r"scores have shape \(3,\)"):
+        pca.inverse_transform(np.zeros(3))
+
+
+def test_unfitted_pca_says_so():
+    from sklearn.exceptions import NotFittedError
+
+    for ask in (em.PCA().transform, em.PCA().inverse_transform, em.PCA().noise_units):
+        with pytest.raises(NotFittedError, match="not fitted yet"):
+            ask(FLAT)
+
+
+def test_unknown_datasets_are_refused_with_a_hint():
+    with pytest.raises(ValueError, match=r"no dataset is called 'diamnd'.*mean 'diamond_anvil_71"):
+        em.datasets.load("diamnd")
+    for ask in (em.datasets.load, em.datasets.card):
+        with pytest.raises(ValueError, match=r"no dataset is called 'zz'; choose one of \['diam"):
+            ask("zz")
