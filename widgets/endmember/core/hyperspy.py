@@ -26,11 +26,11 @@ def from_signal(signal, *, mask=None, channel_mask=None, **settings):
     for entry, axis in zip(tree["axes"], manager._axes, strict=True):
         if not axis.is_uniform:
             entry["axis"] = np.array(axis.axis)
-    results = signal.learning_results
     if mask is None:
-        mask = _learned_mask(results, "navigation_mask")
+        mask = _learned_mask(signal, "navigation_mask", manager._navigation_shape_in_array, "mask")
     if channel_mask is None:
-        channel_mask = _learned_mask(results, "signal_mask")
+        shape = manager._signal_shape_in_array
+        channel_mask = _learned_mask(signal, "signal_mask", shape, "channel_mask")
     return from_dictionary(tree, mask=mask, channel_mask=channel_mask, **settings)
 
 
@@ -107,10 +107,18 @@ def to_signal(image):
     return dict2signal(tree, lazy=image.is_lazy)
 
 
-def _learned_mask(results, name):
+def _learned_mask(signal, name, shape, setting):
     """Mask of an earlier decomposition, where the signal remembers one."""
-    values = getattr(results, name, None)
-    return None if np.ndim(values) == 0 else np.asarray(values).ravel()
+    values = getattr(signal.learning_results, name, None)
+    if values is None or np.ndim(values) == 0:
+        return None
+    if np.size(values) != prod(shape):
+        raise ValueError(
+            f"the signal remembers a {name} of {np.size(values)} values from a decomposition that "
+            f"was made before its shape became {tuple(shape)}; pass {setting}= to "
+            "em.as_spectrum_image, or clear signal.learning_results."
+        )
+    return np.asarray(values).reshape(shape)
 
 
 def _mask(values, shape):
@@ -138,8 +146,8 @@ def _axis(entry, binned):
 
 def _entry(axis, *, navigate):
     entry = {
-        "name": axis.name,
-        "units": axis.unit,
+        "name": axis.name or None,  # how HyperSpy writes what is not set
+        "units": axis.unit or None,
         "navigate": navigate,
         "is_binned": axis.is_binned,
         "size": len(axis),

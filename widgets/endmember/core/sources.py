@@ -65,8 +65,10 @@ def open(path, *, lazy=False, **settings):
         image; where there are more, an error lists them.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"path {str(path)!r} is no file; look at {path.absolute().parent}.")
+    if not path.exists():  # some formats, such as .zspy, are folders
+        raise FileNotFoundError(
+            f"path {str(path)!r} does not exist; look at {path.absolute().parent}."
+        )
     trees = _read(path, lazy=lazy, **settings)
     images = [tree for tree in trees if _is_spectrum_image(tree)]
     if len(images) != 1:
