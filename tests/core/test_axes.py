@@ -1,0 +1,67 @@
+"""Axes: cropping and merging keep every channel where it was measured."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from endmember.core.axes import Axis
+
+SCALES = st.floats(1e-3, 1e3) | st.floats(-1e3, -1e-3)
+
+
+@given(SCALES, st.floats(-1e3, 1e3), st.integers(2, 50), st.data())
+def test_cropped_axis_is_the_slice_of_its_values(scale, offset, size, data):
+    axis = Axis.uniform(size, scale=scale, offset=offset, name="energy", unit="keV")
+    start = data.draw(st.integers(0, size - 1))
+    stop = data.draw(st.integers(start + 1, size))
+    cropped = axis.crop(start, stop)
+    np.testing.assert_array_equal(cropped.values, axis.values[start:stop])
+    line = cropped.offset + cropped.scale * np.arange(len(cropped))
+    np.testing.assert_allclose(line, cropped.values, rtol=1e-9, atol=1e-9 * abs(scale) * size)
+    assert (cropped.name, cropped.unit) == ("energy", "keV")
+
+
+@given(SCALES, st.floats(-1e3, 1e3), st.integers(2, 50))
+def test_values_in_equal_steps_make_a_uniform_axis(scale, offset, size):
+    values = offset + scale * np.arange(size)
+    axis = Axis.from_values(values)
+    assert axis.is_uniform
+    np.testing.assert_array_equal(axis.values, values)
+    assert axis.scale == pytest.approx(scale, rel=1e-6)
+
+
+def test_values_in_unequal_steps_do_not():
+    assert not Axis.from_values([0, 1, 2.001, 3]).is_uniform
+    assert not Axis.from_values([0, 1, 4]).crop(0, 2).is_uniform
+
+
+def test_window_holds_both_of_its_ends():
+    rising, falling = Axis.from_values([1, 2, 3, 4, 5]), Axis.from_values([5, 4, 3, 2, 1])
+    assert rising.window(2, 4) == slice(1, 4)
+    assert falling.window(2, 4) == slice(1, 4)
+    assert rising.window(-9, 9) == slice(0, 5)
+    assert rising.window(2.5, 3.5) == slice(2, 3)
+
+
+def test_axes_are_equal_when_everything_about_them_is():
+    def make(**changed):
+        settings = {"scale": 0.5, "offset": 1.0, "name": "E", "unit": "keV", "is_binned": True}
+        return Axis.uniform(changed.pop("size", 4), **{**settings, **changed})
+
+    assert make() == make()
+    for change in (
+        {"size": 5},
+        {"scale": 0.4},
+        {"offset": 0},
+        {"name": "x"},
+        {"unit": "eV"},
+        {"is_binned": False},
+    ):
+        assert make() != make(**change)
+    assert make() != "E"
+
+
+def test_label_is_name_and_unit():
+    assert Axis.uniform(3, name="energy", unit="keV").label() == "energy (keV)"
+    assert Axis.uniform(3, name="channel").label() == "channel"

@@ -1,0 +1,61 @@
+"""Every kernel again with bounds checked, and a canary that proves they were."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numba import prange
+
+from endmember._kernels.jit import PARALLEL, compiled
+
+CHECKED = os.environ.get("NUMBA_BOUNDSCHECK") == "1"
+
+
+@pytest.mark.skipif(not CHECKED, reason="runs inside the run that checks bounds")
+@pytest.mark.parametrize("reach", ["read", "write"])
+def test_canary_outside_the_array_is_caught(reach):
+    assert not PARALLEL
+
+    @compiled(parallel=True)
+    def read(values):
+        total = 0.0
+        for i in prange(values.size + 1):
+            total += values[i]
+        return total
+
+    @compiled(parallel=True)
+    def write(values):
+        for i in prange(values.size + 1):
+            values[i] = 1.0
+
+    with pytest.raises(IndexError, match="out of bounds"):
+        {"read": read, "write": write}[reach](np.zeros(3))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHECKED, reason="this is the run that checks bounds")
+def test_no_kernel_reaches_outside_its_arrays(tmp_path):
+    settings = {
+        "NUMBA_BOUNDSCHECK": "1",
+        "NUMBA_CACHE_DIR": str(tmp_path),  # a warm cache holds kernels that check nothing
+        "ENDMEMBER_PARALLEL": "0",  # numba checks no bounds in parallel loops
+    }
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "tests/kernels"],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    for reach in ("read", "write"):
+        canary = (
+            f"PASSED tests/kernels/test_bounds.py::test_canary_outside_the_array_is_caught[{reach}]"
+        )
+        assert canary in run.stdout
+    assert "test_gram_is_the_weighted_product_in_numpy[compiled]" in run.stdout
