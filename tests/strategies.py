@@ -169,3 +169,19 @@ def messy(flat):
         (data.astype(flat.dtype), np.repeat(flat.indices[order], 2), 2 * flat.indptr),
         shape=flat.shape,
     )
+
+
+def spectra_in(form, counts):
+    """Flat counts in one of the forms that estimators take."""
+    if form in ("dask", "dask csr"):
+        import dask.array as da
+
+        lazy = da.from_array(counts, chunks=(max(1, len(counts) // 3), -1))
+        return lazy.map_blocks(sp.csr_array) if form == "dask csr" else lazy
+    if form in ("dense", "fortran"):
+        return np.array(counts, order="F" if form == "fortran" else "C")
+    flat = sp.csr_array(counts)
+    return {"csr": flat, "messy csr": messy(flat), "csc": sp.csc_array(flat)}[form]
+
+
+ESTIMATOR_FORMS = ["dense", "fortran", "csr", "messy csr", "csc", "dask", "dask csr"]

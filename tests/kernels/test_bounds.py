@@ -35,7 +35,6 @@ def test_canary_outside_the_array_is_caught(reach):
         {"read": read, "write": write}[reach](np.zeros(3))
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(CHECKED, reason="this is the run that checks bounds")
 def test_no_kernel_reaches_outside_its_arrays(tmp_path):
     settings = {

@@ -120,7 +120,8 @@ def _as_scaling(rows, columns, n_channels, gain):
 
 def _well_filled(spectra, min_counts, spare):
     """Leave out pixels and channels until all that stay can be balanced, `spare` times over."""
-    pixels, channels = (np.ones(n, dtype=bool) for n in spectra.shape)
+    _, pixel_filling, channel_filling = filling(spectra, *(np.ones(n) for n in spectra.shape))
+    pixels, channels = pixel_filling > 0, channel_filling > 0  # vacuum must not raise the measure
     while pixels.any() and channels.any():
         aspect = np.count_nonzero(pixels) / np.count_nonzero(channels)
         channel_counts, pixel_filling, channel_filling = filling(spectra, pixels, channels)

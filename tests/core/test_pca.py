@@ -1,0 +1,324 @@
+"""PCA against theorems, a float64 SVD, simulated ranks and the figures of a measured map."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import linalg
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import endmember as em
+from strategies import ESTIMATOR_FORMS, spectra_in
+
+WEIGHTINGS = ["poisson", "biwhiten", "none"]
+SHAPES = {"more pixels": (60, 12), "more channels": (12, 60), "square": (25, 25)}
+# An eigenvalue of the Gram matrix is exact to 1e-15 of the first, so its root to about 1e-7.
+EIGENVALUE = 1e-13
+
+
+@parametrize_with_checks(
+    # scikit-learn's matrices hold fewer than 20 counts in a channel
+    [em.PCA(2, weighting=weighting, min_counts=0) for weighting in WEIGHTINGS]
+)
+def test_scikit_learn_accepts_the_estimator(estimator, check):
+    check(estimator)
+
+
+def make_counts(shape, *, seed=0, dose=30.0, n_components=3):
+    """Poisson counts of a few components, all pixels and channels filled."""
+    rng = np.random.default_rng(seed)
+    abundances = rng.gamma(1.0, size=(shape[0], n_components)) + 0.1
+    endmembers = rng.gamma(1.0, size=(n_components, shape[1])) + 0.1
+    return rng.poisson(dose * abundances @ endmembers).astype(np.uint16) + 1
+
+
+def scaled(counts, pca):
+    """The matrix Y that was decomposed, as one float64 array."""
+    return pca.pixel_scale_[:, None] * counts.astype(np.float64) * pca.channel_scale_
+
+
+def angle(first, second):
+    """Largest principal angle between two row spaces, in degrees."""
+    return np.degrees(linalg.subspace_angles(np.asarray(first).T, np.asarray(second).T).max())
+
+
+# against a float64 SVD
+
+
+@pytest.mark.parametrize("form", ESTIMATOR_FORMS)
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_components_and_scree_are_those_of_a_float64_svd(shape, weighting, form):
+    counts = make_counts(shape)
+    pca = em.PCA(3, weighting=weighting).fit(spectra_in(form, counts))
+    left, singular, right = linalg.svd(scaled(counts, pca), full_matrices=False)
+    eigenvalues = singular**2 / shape[0]
+    noise = counts.mean() if weighting == "none" else 1.0
+    assert pca.scree_.shape == (min(shape),)
+    np.testing.assert_allclose(pca.scree_ * noise, eigenvalues, atol=EIGENVALUE * eigenvalues[0])
+    np.testing.assert_allclose(pca.explained_variance_, eigenvalues[:3], rtol=1e-10)
+    axes = pca.components_ * pca.channel_scale_
+    np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-9)
+    assert angle(axes, right[:3]) < 1e-5
+    scores, norms = pca.noise_units(spectra_in(form, counts))
+    np.testing.assert_allclose(np.abs(scores), np.abs(left[:, :3] * singular[:3]), atol=1e-6)
+    np.testing.assert_allclose(norms, (scaled(counts, pca) ** 2).sum(axis=1), rtol=1e-12)
+
+
+def test_poisson_scree_is_that_of_the_published_scaling():
+    counts = make_counts((60, 12)).astype(np.float64)
+    pixels, channels = counts.sum(axis=1), counts.sum(axis=0)
+    matrix = np.sqrt(counts.sum()) * counts / np.sqrt(np.outer(pixels, channels))
+    eigenvalues = linalg.svdvals(matrix) ** 2 / 60
+    np.testing.assert_allclose(em.PCA().fit(counts).scree_, eigenvalues, rtol=1e-10)
+
+
+def test_without_weighting_it_is_scikit_learns_svd():
+    from sklearn.decomposition import TruncatedSVD
+
+    counts = make_counts((60, 12)).astype(np.float64)
+    pca = em.PCA(3, weighting="none").fit(counts)
+    peer = TruncatedSVD(3, algorithm="arpack", random_state=0).fit(counts)
+    assert angle(pca.components_, peer.components_) < 1e-4
+    np.testing.assert_allclose(pca.explained_variance_ * 60, peer.singular_values_**2, rtol=1e-9)
+
+
+# theorems
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@settings(max_examples=15)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    shape=st.tuples(st.integers(3, 15), st.integers(3, 15)),
+    n_components=st.integers(1, 3),
+)
+def test_no_map_of_the_same_rank_is_nearer_to_the_scaled_counts(
+    weighting, seed, shape, n_components
+):
+    counts = make_counts(shape, seed=seed)
+    pca = em.PCA(n_components, weighting=weighting).fit(counts)
+    denoised = pca.inverse_transform(pca.transform(counts))
+    assert np.linalg.matrix_rank(denoised) <= n_components
+    rest = ((scaled(counts, pca) - scaled(denoised, pca)) ** 2).sum()
+    # Eckart and Young: the squared distance of the nearest is the sum of the squares left out
+    singular = linalg.svdvals(scaled(counts, pca))
+    np.testing.assert_allclose(
+        rest, (singular[n_components:] ** 2).sum(), rtol=1e-9, atol=1e-12 * singular[0] ** 2
+    )
+    scores, norms = pca.noise_units(counts)
+    np.testing.assert_allclose(
+        (norms - (scores**2).sum(axis=1)).sum(), rest, rtol=1e-7, atol=1e-12 * singular[0] ** 2
+    )
+
+
+def test_all_components_give_the_counts_back():
+    for shape in SHAPES.values():
+        counts = make_counts(shape)
+        pca = em.PCA().fit(counts)
+        back = pca.inverse_transform(pca.transform(counts))
+        np.testing.assert_allclose(back, counts, rtol=1e-6)
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_the_largest_element_of_every_component_is_positive(shape, weighting):
+    counts = make_counts(shape)
+    pca = em.PCA(5, weighting=weighting).fit(counts)
+    axes = pca.components_ * pca.channel_scale_
+    assert (axes.max(axis=1) == np.abs(axes).max(axis=1)).all()
+    assert (axes[1:].min(axis=1) < 0).all()  # so the rule had something to decide
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_the_scree_counts_quanta_whatever_the_detectors_gain(weighting):
+    counts = make_counts((60, 12)).astype(np.float64)
+    one = em.PCA(3, weighting=weighting).fit(counts)
+    for gain in (0.01, 7.5):
+        other = em.PCA(3, weighting=weighting, gain=gain).fit(counts * gain)
+        np.testing.assert_allclose(other.scree_, one.scree_, rtol=1e-7)
+        assert other.noise_edge_ == one.noise_edge_ or weighting == "none"
+        denoised = other.inverse_transform(other.transform(counts * gain)) / gain
+        np.testing.assert_allclose(
+            denoised, one.inverse_transform(one.transform(counts)), rtol=1e-6
+        )
+
+
+@pytest.mark.parametrize("form", ESTIMATOR_FORMS)
+@pytest.mark.parametrize("weighting", ["poisson", "biwhiten"])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_empty_pixels_and_channels_take_no_part(shape, weighting, form):
+    counts = make_counts(shape)
+    padded = np.zeros((shape[0] + 2, shape[1] + 2), dtype=counts.dtype)
+    pixels, channels = np.delete(np.arange(len(padded)), [0, 4]), np.arange(1, shape[1] + 1)
+    padded[np.ix_(pixels, channels)] = counts
+    alone = em.PCA(3, weighting=weighting).fit(counts)
+    among = em.PCA(3, weighting=weighting).fit(spectra_in(form, padded))
+    np.testing.assert_allclose(among.scree_, alone.scree_, atol=1e-9)
+    np.testing.assert_allclose(among.components_[:, channels], alone.components_, rtol=1e-6)
+    np.testing.assert_array_equal(among.components_[:, [0, -1]], 0)
+    np.testing.assert_array_equal(among.pixel_scale_[[0, 4]], 0)
+    assert (among.noise_edge_, among.n_above_edge_) == (alone.noise_edge_, alone.n_above_edge_)
+
+
+def test_rank_of_what_takes_part_limits_the_components_that_hold_something():
+    counts = np.zeros((6, 5), dtype=np.uint8)
+    counts[:4, :3] = make_counts((4, 3))
+    pca = em.PCA().fit(counts)
+    assert pca.components_.shape == (5, 5)
+    assert pca.explained_variance_.shape == (5,)
+    assert pca.scree_.shape == (3,)
+    np.testing.assert_array_equal(pca.components_[3:], 0)
+    np.testing.assert_array_equal(pca.explained_variance_[3:], 0)
+
+
+# the same counts in other clothes
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("dtype", ["u1", "i8", "u8", "f4", "f8", ">u2", "f2"])
+@pytest.mark.parametrize("form", ["dense", "fortran", "dask"])
+def test_dtype_and_order_change_nothing(form, dtype, weighting):
+    counts = make_counts((60, 12), dose=5.0)
+    assert counts.max() < 256
+    expected = em.PCA(3, weighting=weighting).fit(counts)
+    spectra = spectra_in(form, counts.astype(dtype))
+    before = np.asarray(spectra).tobytes()
+    found = em.PCA(3, weighting=weighting).fit(spectra)
+    np.testing.assert_allclose(found.scree_, expected.scree_, rtol=1e-9)
+    np.testing.assert_allclose(found.components_, expected.components_, rtol=1e-6, atol=1e-9)
+    assert np.asarray(spectra).tobytes() == before
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("form", ["csr", "messy csr", "csc"])
+def test_sparse_counts_are_left_as_they_were(form, weighting):
+    spectra = spectra_in(form, make_counts((60, 12)))
+    parts = [spectra.data, spectra.indices, spectra.indptr]
+    before = [part.tobytes() for part in parts]
+    pca = em.PCA(3, weighting=weighting).fit(spectra)
+    pca.transform(spectra)
+    pca.noise_units(spectra)
+    assert [part.tobytes() for part in parts] == before
+    assert (spectra.data is parts[0]) & (spectra.indices is parts[1]) & (spectra.indptr is parts[2])
+
+
+def test_order_of_the_pixels_does_not_matter():
+    counts = make_counts((60, 12))
+    order = np.random.default_rng(1).permutation(60)
+    one, other = em.PCA(3).fit(counts), em.PCA(3).fit(counts[order])
+    np.testing.assert_allclose(other.components_, one.components_, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(other.transform(counts), one.transform(counts), rtol=1e-6, atol=1e-9)
+
+
+def test_an_image_is_taken_by_its_visible_counts():
+    counts = make_counts((60, 12)).reshape(6, 10, 12)
+    mask, lost = np.zeros((6, 10), bool), np.zeros(12, bool)
+    mask[0, :3] = lost[4] = True
+    image = em.SpectrumImage(counts, mask=mask, channel_mask=lost)
+    expected = em.PCA(3).fit(counts[~mask][:, ~lost])
+    np.testing.assert_array_equal(em.PCA(3).fit(image).components_, expected.components_)
+    np.testing.assert_array_equal(
+        expected.transform(image), expected.transform(counts[~mask][:, ~lost])
+    )
+
+
+# simulated ranks
+
+
+def simulate(n_components, seed):
+    """Poisson counts of a known rank; every component moves a fifth of the mean spectrum."""
+    rng = np.random.default_rng(seed)
+    channels = np.arange(100)
+    peaks = np.exp(-((channels - np.linspace(10, 90, 5)[:, None]) ** 2) / 50)
+    endmembers = 0.5 + peaks[:n_components] * 2
+    endmembers /= endmembers.sum(axis=1, keepdims=True)
+    abundances = rng.dirichlet(np.full(n_components, 2.0), size=1000)
+    return rng.poisson(1000 * abundances @ endmembers)
+
+
+@pytest.mark.parametrize("n_components", [1, 2, 3, 4])
+@pytest.mark.parametrize("weighting", ["poisson", "biwhiten"])
+def test_as_many_stand_above_the_edge_as_were_simulated(n_components, weighting):
+    for seed in range(5):
+        counts = simulate(n_components, seed)
+        pca = em.PCA(weighting=weighting).fit(counts)
+        assert pca.n_above_edge_ == n_components, f"seed {seed}"
+        gained = em.PCA(weighting=weighting, gain=3.0).fit(counts * 3.0)
+        assert gained.n_above_edge_ == n_components
+
+
+# the measured map
+
+
+def test_the_71_gpa_map_has_the_published_eigenvalues(diamond):
+    pca = em.PCA(5).fit(diamond)
+    # from espm 1.1.3's map in float64 NumPy: Y = sqrt(N) G^(-1/2) X H^(-1/2), N total counts
+    expected = [176.53, 6.235, 3.434, 1.836, 1.492]
+    np.testing.assert_allclose(pca.scree_[:5], expected, atol=0.005)
+    assert pca.noise_edge_ == pytest.approx(1.496, abs=5e-4)
+    assert pca.n_above_edge_ == 4
+    assert np.count_nonzero(pca.channel_scale_) == 2009
+
+
+def test_the_71_gpa_map_has_four_components_biwhitened(diamond):
+    pca = em.PCA(5, weighting="biwhiten").fit(diamond)
+    assert pca.scree_[4] == pytest.approx(1.459, abs=5e-4)
+    assert pca.noise_edge_ == pytest.approx(1.495, abs=5e-4)
+    assert pca.n_above_edge_ == 4
+
+
+@pytest.mark.slow
+def test_components_of_the_71_gpa_map_are_those_of_its_unpacked_gram_matrix(diamond):
+    counts = diamond.spectra
+    pixels = np.asarray(counts.sum(axis=1), dtype=np.float64)
+    channels = np.asarray(counts.sum(axis=0), dtype=np.float64)
+    root = np.sqrt(channels.sum() / np.maximum(channels, 1.0))
+    gram = np.zeros((2048, 2048))
+    for start in range(0, len(pixels), 4000):
+        rows = slice(start, start + 4000)
+        block = counts[rows].toarray().astype(np.float64) * root
+        block /= np.sqrt(pixels[rows])[:, None]
+        gram += block.T @ block
+    expected = linalg.eigh(gram, subset_by_index=(2043, 2047))[1].T
+    pca = em.PCA(5).fit(diamond)
+    # the fifth lies in the noise, 0.002 from its neighbour: the worst case
+    largest = angle(pca.components_ * pca.channel_scale_, expected)
+    print(f"largest principal angle of five components: {largest:.1e} degrees")
+    assert largest < 0.01
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_the_71_gpa_map_is_fitted_in_300_megabytes():
+    code = r"""
+import re
+from pathlib import Path
+import numpy as np
+import scipy.sparse as sp
+import endmember as em
+
+def refuse(*args, **settings):
+    raise AssertionError("the counts were unpacked")
+
+em.PCA(2).fit(sp.csr_array(np.eye(3, dtype=np.uint8)))  # loads all that is needed
+sp.csr_array.toarray = sp.csr_array.todense = refuse
+
+def memory(what):
+    # VmHWM is the peak; ru_maxrss would start from that of the parent process
+    return int(re.search(what + r":\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1e3
+
+start = memory("VmRSS")
+em.PCA(5).fit(em.datasets.load("diamond_anvil_71gpa").spectra)
+print(memory("VmHWM") - start)
+"""
+    em.PCA(2).fit(sp.csr_array(np.eye(3, dtype=np.uint8)))  # leaves the compiled kernels behind
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
+    )
+    print(f"peak of em.PCA(5).fit above the import: {float(run.stdout):.0f} MB")
+    assert float(run.stdout) < 300
