@@ -177,6 +177,24 @@ def test_rank_of_what_takes_part_limits_the_components_that_hold_something():
     np.testing.assert_array_equal(pca.explained_variance_[3:], 0)
 
 
+def test_one_blas_thread_finds_the_eigenvalues(monkeypatch):
+    # two of them wait for each other on a busy machine, a hundred times as long as they work
+    from threadpoolctl import threadpool_info
+
+    threads, eigvalsh = [], linalg.eigvalsh
+
+    def watch(matrix):
+        threads.extend(
+            pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"
+        )
+        return eigvalsh(matrix)
+
+    monkeypatch.setattr("endmember.core.pca.linalg.eigvalsh", watch)
+    em.PCA().fit(make_counts((60, 12)))
+    assert threads
+    assert set(threads) == {1}
+
+
 # the same counts in other clothes
 
 
