@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from zipfile import BadZipFile
+from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,11 +18,12 @@ def pack(image, path):
     Parameters
     ----------
     image : SpectrumImage
-        Counts below 256 take one byte, channels below 65,536 two; masks are not kept.
+        Whole counts below 256 take one byte, channels below 65,536 two; masks are not kept.
     path : path-like
         File to write, ending in ``.npz``.
     """
     flat = image.to_sparse().counts
+    is_float = flat.dtype.kind == "f"
     facts = {
         "title": image.title,
         "axes": [_axis_facts(a) for a in (*image.navigation_axes, image.signal_axis)],
@@ -30,7 +31,7 @@ def pack(image, path):
     }
     np.savez_compressed(
         path,
-        counts=flat.data.astype(np.min_scalar_type(flat.data.max())),
+        counts=flat.data if is_float else flat.data.astype(np.min_scalar_type(flat.data.max())),
         channels=flat.indices.astype(np.min_scalar_type(flat.shape[1] - 1)),
         n_filled=np.diff(flat.indptr).astype(np.min_scalar_type(flat.shape[1])),
         facts=np.frombuffer(json.dumps(facts, default=_plain).encode(), dtype=np.uint8),
@@ -39,19 +40,24 @@ def pack(image, path):
 
 def unpack(path):
     """Read what :func:`pack` wrote, as an image with CSR counts."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            parts = {key: stored[key] for key in ("counts", "channels", "n_filled", "facts")}
-    except (BadZipFile, KeyError, ValueError, EOFError) as error:
-        raise ValueError(
-            f"{path} is damaged or is no packed map ({error}); install endmember again."
-        ) from error
-    facts = json.loads(parts["facts"].tobytes())
+    with Path(path).open("rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as stored:
+                return _image(stored)
+        except Exception as error:  # a damaged archive fails in many ways
+            raise ValueError(
+                f"{path} is damaged or is no packed map ({error}); install endmember again."
+            ) from error
+
+
+def _image(stored):
+    facts = json.loads(stored["facts"].tobytes())
     *navigation, signal_axis = (_axis(entry) for entry in facts["axes"])
-    starts = np.concatenate([[0], np.cumsum(parts["n_filled"], dtype=np.int64)]).astype(np.int32)
+    n_filled = stored["n_filled"]
+    starts = np.concatenate([[0], np.cumsum(n_filled, dtype=np.int64)]).astype(np.int32)
     flat = sp.csr_array(
-        (parts["counts"], parts["channels"].astype(np.int32), starts),
-        shape=(parts["n_filled"].size, len(signal_axis)),
+        (stored["counts"], stored["channels"].astype(np.int32), starts),
+        shape=(n_filled.size, len(signal_axis)),
     )
     return SpectrumImage(
         flat,

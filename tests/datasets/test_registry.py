@@ -1,0 +1,87 @@
+"""The specimens: what the list and the cards say of each is true of its file."""
+
+import hashlib
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import endmember as em
+from endmember.datasets import registry
+from endmember.datasets.room import data_path
+
+NAMES = sorted(em.datasets.names())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_specimen_is_what_the_list_says(name):
+    entry = em.datasets.names()[name]
+    image = em.datasets.load(name)
+    assert entry.name == name
+    assert image.shape == entry.shape
+    assert image.is_sparse
+    assert image.title
+    assert image.code == f"em.datasets.load({name!r})"
+    again = eval(image.code, {"em": em})
+    assert (again.counts != image.counts).nnz == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_card_tells_origin_licence_and_checksum(name):
+    entry, card = em.datasets.names()[name], em.datasets.card(name)
+    content = data_path("files", f"{name}.npz").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == entry.sha256
+    for part in (
+        f"`{name}`",
+        entry.sha256,
+        f"| licence | {entry.licence}",
+        "| origin |",
+        "| instrument |",
+        "## What is known to be true of it",
+    ):
+        assert part in card
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_licence_lies_beside_the_file(name):
+    text = data_path("files", f"{name}-LICENSE.txt").read_text(encoding="utf-8")
+    assert em.datasets.names()[name].licence in text
+    assert re.search(r"Copyright .*\d{4}", text)
+
+
+def test_card_of_the_71_gpa_map_counts_right(diamond):
+    card = em.datasets.card("diamond_anvil_71gpa")
+    flat = diamond.counts
+    total = int(flat.data.sum(dtype=np.int64))
+    assert f"{total:,} counts, {total / 40401:.1f} a pixel" in card
+    assert f"{1 - flat.nnz / np.prod(flat.shape):.1%} zeros".replace("%", " %") in card
+    assert f"at most {flat.data.max()} in a channel" in card
+    assert (diamond.sum_spectrum() == 0).sum() == 39
+    assert "39 channels hold no count at all" in card
+    assert diamond.signal_axis.offset == pytest.approx(-0.472, abs=5e-4)
+    assert diamond.signal_axis.scale == pytest.approx(0.01)
+    assert diamond.navigation_axes[0].unit == "µm"
+    assert diamond.navigation_axes[0].scale * 1000 == pytest.approx(1.717, abs=5e-4)
+    assert diamond.metadata["Acquisition_instrument"]["TEM"]["beam_energy"] == 200
+    listed = re.search(r"elements named in the file \| (.*) \|", card)[1]
+    assert listed.split(", ") == sorted(diamond.metadata["Sample"]["elements"])
+
+
+def test_names_are_a_copy():
+    em.datasets.names().clear()
+    assert em.datasets.names()
+
+
+@pytest.mark.parametrize("place", [0, 1000, -1])
+def test_changed_file_is_refused(tmp_path, monkeypatch, place):
+    name = NAMES[0]
+    copy = Path(shutil.copy(data_path("files", f"{name}.npz"), tmp_path))
+    content = bytearray(copy.read_bytes())
+    content[place] ^= 1
+    copy.write_bytes(content)
+    monkeypatch.setattr(registry, "data_path", lambda *parts: copy)
+    found = hashlib.sha256(content).hexdigest()[:12]
+    with pytest.raises(ValueError, match=f"{name}.* has the checksum {found}.*Install endmember"):
+        em.datasets.load(name)
