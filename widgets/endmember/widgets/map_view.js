@@ -154,7 +154,8 @@ class Core {
       const id = reference.replace("IPY_MODEL_", "");
       this.followers[role] = await this.model.widget_manager.get_model(id);
     }
-    this.followers.handle?.on("change:x", () => this.followHandle(), this);
+    // Later, not inside the change: a mark does not redraw what changes while it is changing.
+    this.followers.handle?.on("change:x", () => queueMicrotask(() => this.followHandle()), this);
     this.moveHandle();
     this.drawSpectrum();
   }
@@ -179,8 +180,12 @@ class Core {
 
   moveHandle() {
     const rank = this.model.get("rank");
-    this.followers.handle?.set("x", Float64Array.of(rank));
-    this.followers.line?.set("x", Float64Array.of(rank, rank));
+    for (const [role, size] of [["handle", 1], ["line", 2]]) {
+      const mark = this.followers[role];
+      if (!mark || mark.get("x")[0] === rank) continue;
+      mark.set("x", new Float64Array(size).fill(rank));
+      mark.save_changes();
+    }
   }
 
   setPixel(name, pixel) {
@@ -306,7 +311,9 @@ class View {
     new Uint32Array(bar.data.buffer).set(colors.slice().reverse());
     this.bar.getContext("2d").putImageData(bar, 0, 0);
     this.ends.forEach((end, i) => (end.textContent = short(limits[i])));
-    this.caption.textContent = this.core.model.get("caption").replaceAll("{rank}", this.core.model.get("rank"));
+    const rank = this.core.model.get("rank");
+    const caption = this.core.model.get("caption");
+    this.caption.textContent = caption.replaceAll("{rank}", rank).replaceAll("{next}", rank + 1);
     this.unit.textContent = this.core.model.get("unit");
     this.mark();
   }

@@ -122,6 +122,7 @@ class RankSelector(ipw.VBox):
         self.edge_label = bq.Label(
             x=[n_shown + 0.5],
             y=[1.0],
+            text=["noise edge"],
             scales=scales,
             colors=[GREY],
             align="end",
@@ -166,15 +167,16 @@ class RankSelector(ipw.VBox):
         self.scree = bq.Figure(
             marks=[self.edge, self.edge_label, self.line, self.points, self.handle],
             axes=axes,
-            title="",
-            fig_margin={"top": 24, "bottom": 44, "left": 64, "right": 14},
-            layout={"width": "440px", "height": "440px"},
+            display_toolbar=False,
+            fig_margin={"top": 24, "bottom": 48, "left": 60, "right": 16},
+            layout={"width": "390px", "height": "440px"},
         )
 
     def _make_spectrum(self):
         image = self.state.image
         x = bq.LinearScale(min=float(image.axis.min()), max=float(image.axis.max()))
-        y = bq.LinearScale(min=0.0, max=_spectrum_ceiling(image))
+        ceiling = _spectrum_ceiling(image)
+        y = bq.LinearScale(min=0.0, max=ceiling, allow_padding=False)
         scales, nothing = {"x": x, "y": y}, np.zeros(image.n_channels)
         self.counts = bq.Lines(
             x=image.axis,
@@ -197,15 +199,20 @@ class RankSelector(ipw.VBox):
         axes = [
             bq.Axis(scale=x, label=image.signal_axis.label(), grid_lines="none"),
             bq.Axis(
-                scale=y, orientation="vertical", label="counts", grid_lines="none", num_ticks=5
+                scale=y,
+                orientation="vertical",
+                label="counts",
+                grid_lines="none",
+                tick_values=_even_ticks(ceiling),
+                tick_format="~g",
             ),
         ]
         self.spectrum = bq.Figure(
             marks=[self.counts, self.model],
             axes=axes,
             legend_location="top-right",
-            fig_margin={"top": 16, "bottom": 44, "left": 64, "right": 14},
-            layout={"width": "960px", "height": "240px"},
+            fig_margin={"top": 16, "bottom": 48, "left": 60, "right": 16},
+            layout={"width": "100%", "height": "240px"},
         )
 
     def _make_map(self):
@@ -229,7 +236,13 @@ class RankSelector(ipw.VBox):
         title = ipw.HTML(f"<b>{escape(self.state.image.title)}</b>")
         left = ipw.VBox([ipw.HBox([self.rank, self.weighting]), self.scree])
         right = ipw.VBox([self.residual, self.map])
-        return [title, self.message, ipw.HBox([left, right]), self.spectrum, self.code]
+        return [
+            title,
+            self.message,
+            ipw.HBox([left, right], layout={"flex_flow": "row wrap", "grid_gap": "4px 20px"}),
+            self.spectrum,
+            self.code,
+        ]
 
     # changes
 
@@ -275,7 +288,7 @@ class RankSelector(ipw.VBox):
         state = self.state
         n_kept = len(state.pca.components_)
         self.map.caption = (
-            f"residual at rank {{rank}}: what components {{rank}}+1 to {n_kept} hold"
+            f"residual at rank {{rank}}: what components {{next}} to {n_kept} hold"
             if state.residual == "leading"
             else "residual at rank {rank}: what it leaves in all channels"
         )
@@ -292,7 +305,14 @@ def _log_ticks(low, high):
 
 def _spectrum_ceiling(image):
     """Height that holds the tallest channel of all but one in a hundred pixels."""
-    spectra = image.spectra
-    highest = spectra.max(axis=1)
+    highest = image.spectra.max(axis=1)
     highest = highest.toarray() if hasattr(highest, "toarray") else np.asarray(highest)
     return 1.1 * float(np.quantile(highest, 0.99))
+
+
+def _even_ticks(high, most=6):
+    """At most so many round numbers from zero up to `high`."""
+    power = 10.0 ** np.floor(np.log10(high))
+    steps = (step * p for p in (power / 10, power) for step in (1, 2, 5))
+    step = next(step for step in steps if high / step < most)
+    return step * np.arange(int(high / step) + 1)

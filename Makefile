@@ -1,0 +1,44 @@
+# Everything that a person types here: `make help` lists it.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+LESSON := course/04-how-many-components.md
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test bench clean
+
+help: ## say what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1	/' | expand -t 14
+
+lab: $(VENV)/.lab ## set up once, open the course in JupyterLab (ARGS=--no-browser for a server)
+	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(LESSON) $(ALLOW_ROOT) $(ARGS)
+
+test: $(VENV)/.test ## set up once, run every test, the browser's too
+	@$(BIN)/python tests/run.py $(ARGS)
+
+bench: $(VENV)/.test ## side by side with the peers, ratios
+	@$(BIN)/python tests/bench/run.py $(ARGS)
+
+clean: ## forget the environment
+	rm -rf $(VENV)
+
+# JupyterLab refuses to start for root, as in a container, unless told that it is meant.
+ALLOW_ROOT := $(shell test "$$(id -u)" = 0 && echo --allow-root)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "endmember needs Python 3.11 or newer; say which: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.lab: pyproject.toml binder/labconfig/default_setting_overrides.json | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab]'
+	mkdir -p $(VENV)/etc/jupyter/labconfig
+	cp binder/labconfig/default_setting_overrides.json $(VENV)/etc/jupyter/labconfig/
+	touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/.lab
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@

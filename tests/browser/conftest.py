@@ -1,0 +1,171 @@
+"""A real JupyterLab and a real Chromium, driven with mouse and keyboard."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "endmember"
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def pytest_collection_modifyitems(items):
+    """Everything in this room needs the browser."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def shots(tmp_path_factory):
+    """Folder for screenshots, ENDMEMBER_SHOTS where a person wants to look at them."""
+    folder = Path(os.environ.get("ENDMEMBER_SHOTS") or tmp_path_factory.mktemp("shots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """A JupyterLab server on a copy of the course."""
+    home = tmp_path_factory.mktemp("lab")
+    shutil.copytree(ROOT / "course", home / "course")
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = dict(
+        os.environ,
+        JUPYTER_CONFIG_DIR=str(home / "config"),
+        JUPYTER_DATA_DIR=str(home / "data"),
+        IPYTHONDIR=str(home / "ipython"),
+    )
+    command = [
+        *[sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"],
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={TOKEN}",
+        f"--ServerApp.root_dir={home / 'course'}",
+    ]
+    log = (home / "lab.log").open("wb")
+    server = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(f"{address}/api?token={TOKEN}", server, home / "lab.log")
+        yield Lab(address, home / "course")
+    finally:
+        server.terminate()
+        server.wait(20)
+        log.close()
+
+
+def _wait_for(address, server, log):
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(address).close()
+            return
+        except OSError:
+            assert server.poll() is None, log.read_text()
+            time.sleep(0.1)
+    raise AssertionError("JupyterLab did not start:\n" + log.read_text())
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """One Chromium; every page gets a profile of its own."""
+    from playwright.sync_api import sync_playwright
+
+    path = os.environ.get("ENDMEMBER_CHROMIUM") or shutil.which("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def fresh_page(chromium):
+    """A page with a profile of its own; a script error on it fails the test."""
+    context = chromium.new_context(viewport={"width": 1400, "height": 1250})
+    page = context.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda m: errors.append(m.text) if _is_ours(m) else None)
+    yield page
+    context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def page(chromium):
+    """A page for one test."""
+    with fresh_page(chromium) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def shared_page(chromium):
+    """A page that the tests of a file share."""
+    with fresh_page(chromium) as page:
+        yield page
+
+
+def _is_ours(message):
+    text = message.text
+    return message.type == "error" and any(w in text for w in ("endmember", "anywidget", "state"))
+
+
+class Lab:
+    """A running JupyterLab: opens notebooks and runs their cells."""
+
+    def __init__(self, address, folder):
+        self.address = address
+        self.folder = folder
+
+    def url(self, path):
+        """Address of a file, in a workspace without old tabs."""
+        return f"{self.address}/lab/tree/{path}?token={TOKEN}&reset"
+
+    def run(self, page, *cells):
+        """Open a new notebook of these cells and run them all."""
+        name = f"test-{time.monotonic_ns()}.ipynb"
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+        notebook.metadata.kernelspec = {
+            "name": "python3",
+            "display_name": "Python 3",
+            "language": "python",
+        }
+        nbformat.write(notebook, self.folder / name)
+        page.goto(self.url(name))
+        self.run_all(page)
+
+    def run_all(self, page):
+        """Run every cell of the open notebook and wait until the last one is done."""
+        page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
+        page.locator("text=Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        page.wait_for_function(ALL_RUN, timeout=180_000)
+
+
+ALL_RUN = """() => {
+  const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.innerText.trim());
+  return prompts.length > 0 && prompts.every(p => /\\[\\d+\\]/.test(p));
+}"""
