@@ -166,6 +166,7 @@ class Lab:
 
 
 ALL_RUN = """() => {
-  const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.innerText.trim());
+  const nodes = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
+  const prompts = nodes.map(p => p.innerText.trim());
   return prompts.length > 0 && prompts.every(p => /\\[\\d+\\]/.test(p));
 }"""

@@ -15,7 +15,9 @@ READ_MAP = """() => {
   const bytes = (c) => {
     const data = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
     let text = '';
-    for (let i = 0; i < data.length; i += 4096) text += String.fromCharCode(...data.subarray(i, i + 4096));
+    for (let i = 0; i < data.length; i += 4096) {
+      text += String.fromCharCode(...data.subarray(i, i + 4096));
+    }
     return btoa(text);
   };
   return {rows: data.height, columns: data.width, map: bytes(data), bar: bytes(bar),

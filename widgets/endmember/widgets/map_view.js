@@ -15,6 +15,7 @@ const SHADES = {
 const HIDDEN = [128, 128, 128, 60]; // a pixel behind the mask: a veil, no colour of the map
 const TARGET_SIZE = 400; // of the longer side, in CSS pixels, before rounding to whole pixels
 const LOWEST_CEILING = 3; // of a residual map, where noise is 1: noise must not fill the scale
+const SAVE_EVERY = 50; // ms between messages to the kernel while the pointer moves
 const STALE_AFTER = 200; // ms to wait for a pixel's counts before the old ones are taken away
 
 const floats = (view) => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
@@ -161,6 +162,8 @@ class Core {
   }
 
   close() {
+    clearTimeout(this.saving);
+    clearTimeout(this.waiting);
     this.followers.handle?.off(null, null, this);
   }
 
@@ -192,7 +195,8 @@ class Core {
     const old = this.model.get(name);
     if (old === pixel || (old && pixel && old[0] === pixel[0] && old[1] === pixel[1])) return;
     this.model.set(name, pixel);
-    this.model.save_changes();
+    if (name === "pixel") this.model.save_changes();
+    else this.saving ??= setTimeout(() => ((this.saving = null), this.model.save_changes()), SAVE_EVERY);
   }
 
   drawSpectrum() {
@@ -255,7 +259,10 @@ class View {
     this.stage.addEventListener("pointerleave", () => core.setPixel("hovered", null));
     this.stage.addEventListener("click", (event) => core.setPixel("pixel", this.pixelAt(event)));
     this.stage.addEventListener("keydown", (event) => this.press(event));
-    this.resizing = new ResizeObserver(() => this.mark());
+    this.resizing = new ResizeObserver(([entry]) => {
+      this.size = entry.contentRect;
+      this.mark();
+    });
     this.resizing.observe(this.stage);
     core.views.add(this);
     this.paint();
@@ -321,8 +328,8 @@ class View {
   /** Draw what lies over the map: the pixels pointed at and the scale bar. */
   mark() {
     const ratio = window.devicePixelRatio || 1;
-    const { width, height } = this.stage.getBoundingClientRect();
-    if (!width) return;
+    const { width, height } = this.size ?? {};
+    if (!width) return; // not on the page yet
     if (this.marks.width !== Math.round(width * ratio)) {
       this.marks.width = Math.round(width * ratio);
       this.marks.height = Math.round(height * ratio);

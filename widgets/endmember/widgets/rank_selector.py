@@ -214,6 +214,7 @@ class RankSelector(ipw.VBox):
             fig_margin={"top": 16, "bottom": 48, "left": 60, "right": 16},
             layout={"width": "100%", "height": "240px"},
         )
+        self.spectrum.add_class("endmember-spectrum")
 
     def _make_map(self):
         state = self.state

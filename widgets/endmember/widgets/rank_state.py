@@ -43,7 +43,7 @@ class RankState(tl.HasTraits):
     hovered = tl.Tuple(tl.Int(), tl.Int(), allow_none=True, default_value=None)
     weighting = tl.Enum(WEIGHTINGS, "biwhiten")
     residual = tl.Enum(["leading", "all"], "leading")
-    status = tl.Enum(["idle", "running", "error"], "idle")
+    status = tl.Enum(["idle", "running"], "idle")
     message = tl.Unicode()
 
     def __init__(self, data, *, max_rank=MAX_RANK, weighting="biwhiten"):
@@ -63,7 +63,7 @@ class RankState(tl.HasTraits):
         self._lock = threading.RLock()
         self._fitted = {}
         super().__init__()
-        self.weighting = self._first_weighting(weighting)
+        self._choose_first(weighting)
         self.rank = self.suggested_rank
         self.pixel = tuple(n // 2 for n in self.shape)
 
@@ -177,16 +177,15 @@ class RankState(tl.HasTraits):
         self.message = ""
         return proposal["value"]
 
-    def _first_weighting(self, weighting):
+    def _choose_first(self, weighting):
         if weighting not in WEIGHTINGS:
             raise ValueError(f"weighting is {weighting!r}; choose one of {WEIGHTINGS}.")
         try:
             self._fit(weighting)
+            self.weighting = weighting
         except ValueError as error:
-            self._fit("poisson")
+            self.weighting = "poisson"
             self.message = str(error)
-            return "poisson"
-        return weighting
 
     def _fit(self, weighting):
         with self._lock:
@@ -195,11 +194,9 @@ class RankState(tl.HasTraits):
                 n_kept = min(self.max_rank + N_BEYOND, self.image.n_pixels, self.image.n_channels)
                 try:
                     pca = PCA(n_kept, weighting=weighting).fit(self.image.spectra)
-                except Exception:
-                    self.status = "error"
-                    raise
+                finally:
+                    self.status = "idle"
                 self._fitted[weighting] = pca
-                self.status = "idle"
             return self._fitted[weighting]
 
     def _over_map(self, values):

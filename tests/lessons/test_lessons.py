@@ -1,0 +1,44 @@
+"""Every lesson runs from top to bottom, quickly, and stores no outputs."""
+
+import time
+from pathlib import Path
+
+import jupytext
+import pytest
+from nbclient import NotebookClient
+
+COURSE = Path(__file__).parents[2] / "course"
+LESSONS = sorted(COURSE.glob("*.md"))
+
+
+def test_there_are_lessons():
+    assert [lesson.name for lesson in LESSONS] == ["04-how-many-components.md"]
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_runs_in_under_a_minute(lesson, tmp_path):
+    notebook = jupytext.read(lesson)
+    start = time.monotonic()
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=60, kernel_name="python3", resources=resources).execute()
+    assert time.monotonic() - start < 60
+    shown = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+    assert not [o for o in shown if o.get("name") == "stderr"]
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_uses_public_names_only(lesson):
+    code = "\n".join(c.source for c in jupytext.read(lesson).cells if c.cell_type == "code")
+    assert "._" not in code
+    assert "from endmember" not in code
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_solutions_end_in_an_assertion_and_cells_fit_on_a_screen(lesson):
+    cells = [c for c in jupytext.read(lesson).cells if c.cell_type == "code"]
+    solutions = [c for c in cells if "solution" in c.metadata.get("tags", [])]
+    assert solutions
+    for cell in solutions:
+        assert "assert " in cell.source
+    for cell in cells:
+        assert len(cell.source.splitlines()) <= 25

@@ -1,0 +1,133 @@
+"""The controls move the state and the state moves the controls, with no browser."""
+
+import ast
+
+import numpy as np
+import pytest
+
+import endmember as em
+from endmember.widgets.rank_selector import _even_ticks, _log_ticks
+
+
+@pytest.fixture
+def image():
+    rng = np.random.default_rng(1)
+    shares = rng.dirichlet(np.ones(3), size=(14, 11))
+    spectra = rng.gamma(1.0, 30.0, size=(3, 40))
+    counts = rng.poisson(shares @ spectra)
+    return em.SpectrumImage(counts, np.linspace(0, 4, 40), title="<b>three</b>")
+
+
+@pytest.fixture
+def selector(image):
+    return em.RankSelector(image, max_rank=6)
+
+
+def test_value_and_pixel_follow_the_state_and_lead_it(selector):
+    selector.value, selector.pixel = 2, (3, 4)
+    assert (selector.state.rank, selector.state.pixel) == (2, (3, 4))
+    selector.state.rank, selector.state.pixel = 5, (1, 0)
+    assert (selector.value, selector.pixel) == (5, (1, 0))
+
+
+@pytest.mark.parametrize(
+    ("control", "widget_trait", "trait", "value"),
+    [
+        ("rank", "value", "rank", 5),
+        ("weighting", "value", "weighting", "poisson"),
+        ("residual", "value", "residual", "all"),
+        ("map", "rank", "rank", 2),
+        ("map", "pixel", "pixel", (9, 9)),
+        ("map", "hovered", "hovered", (2, 2)),
+    ],
+)
+def test_controls_and_state_move_each_other(selector, control, widget_trait, trait, value):
+    widget, state = getattr(selector, control), selector.state
+    before = getattr(state, trait)
+    setattr(widget, widget_trait, value)
+    assert getattr(state, trait) == value
+    setattr(state, trait, before)
+    assert getattr(widget, widget_trait) == before
+
+
+def test_the_handle_and_its_line_stand_at_the_rank(selector):
+    selector.value = 3
+    np.testing.assert_array_equal(selector.handle.x, [3.0])
+    np.testing.assert_array_equal(selector.line.x, [3.0, 3.0])
+    assert selector.handle.x.dtype == float  # whole numbers would be cut while it is dragged
+
+
+def test_what_the_page_moved_is_not_sent_back_to_it(selector):
+    """An echo would pull the handle back under a moving hand."""
+    sent = []
+    for widget in (selector.handle, selector.line, selector.rank):
+        widget._send = lambda message, buffers=None: sent.append(message)
+    selector.map.set_state({"rank": 2})
+    assert selector.state.rank == 2
+    assert sent == []
+
+
+def test_scree_shows_the_eigenvalues_in_view_and_the_noise_edge(selector):
+    pca = selector.state.pca
+    np.testing.assert_array_equal(selector.points.y, pca.scree_[:20])
+    np.testing.assert_array_equal(selector.edge.y, [pca.noise_edge_] * 2)
+    assert selector._y.min < min(pca.scree_[19], pca.noise_edge_)
+    assert selector._y.max > pca.scree_[0]
+    orange = [color == selector.points.colors[0] for color in selector.points.colors]
+    assert sum(orange) == pca.n_above_edge_ == 3
+
+
+def test_switching_the_scaling_sends_its_factors(selector):
+    before = selector.map.factors["scores"]
+    selector.weighting.value = "poisson"
+    assert selector.map.factors["scores"] != before
+    assert selector.map.factors["edge"] == selector.state.pca.noise_edge_
+
+
+def test_counts_sent_are_those_of_the_probed_pixel(selector, image):
+    for trait, pixel in [("pixel", (3, 7)), ("hovered", (13, 10))]:
+        selector.state.set_trait(trait, pixel)
+        sent = selector.map.counts
+        assert tuple(sent["pixel"]) == pixel
+        np.testing.assert_array_equal(np.frombuffer(sent["values"], "f4"), image.counts[pixel])
+
+
+def test_code_is_python_and_changes_with_the_controls(selector):
+    selector.value = 2
+    assert "em.PCA(2, weighting=&quot;biwhiten&quot;)" in selector.code.value
+    selector.weighting.value = "poisson"
+    assert "em.PCA(2, weighting=&quot;poisson&quot;)" in selector.code.value
+    ast.parse(selector.to_code())
+
+
+def test_result_is_the_fitted_estimator(selector, image):
+    selector.value = 3
+    expected = em.PCA(3, weighting="biwhiten").fit(image.spectra)
+    np.testing.assert_array_equal(selector.result().components_, expected.components_)
+
+
+def test_titles_are_escaped(selector):
+    title = selector.children[0].value
+    assert "&lt;b&gt;three&lt;/b&gt;" in title
+    assert "<b>three" not in title
+
+
+def test_unknown_keywords_are_refused(image):
+    with pytest.raises(TypeError, match="layout"):
+        em.RankSelector(image, layout={})
+
+
+def test_noiseless_data_draw_no_zero_on_the_log_scale():
+    counts = np.outer(np.arange(1.0, 31.0), np.arange(1.0, 13.0)).reshape(5, 6, 12)
+    selector = em.RankSelector(em.SpectrumImage(counts))
+    assert (np.asarray(selector.points.y) > 0).all()
+
+
+@pytest.mark.parametrize("high", [0.11, 1.1, 3.3, 16.5, 990.0, 8.1e4])
+def test_axis_ticks_are_few_round_and_in_range(high):
+    ticks = _even_ticks(high)
+    assert 2 <= len(ticks) <= 7
+    assert 0 == ticks[0] < ticks[-1] <= high
+    log = _log_ticks(high / 1e3, high)
+    assert ((log >= high / 1e3) & (log <= high)).all()
+    assert 2 <= len(log) <= 12
