@@ -176,7 +176,8 @@ def spectra_in(form, counts):
     if form in ("dask", "dask csr"):
         import dask.array as da
 
-        lazy = da.from_array(counts, chunks=(max(1, len(counts) // 3), -1))
+        n_channels = -1 if form == "dask csr" else counts.shape[1] // 2 + 1
+        lazy = da.from_array(counts, chunks=(max(1, len(counts) // 3), n_channels))
         return lazy.map_blocks(sp.csr_array) if form == "dask csr" else lazy
     if form in ("dense", "fortran"):
         return np.array(counts, order="F" if form == "fortran" else "C")

@@ -177,6 +177,19 @@ def test_rank_of_what_takes_part_limits_the_components_that_hold_something():
     np.testing.assert_array_equal(pca.explained_variance_[3:], 0)
 
 
+@pytest.mark.parametrize("form", ESTIMATOR_FORMS)
+@pytest.mark.parametrize("shape", [(4, 9), (9, 4)])
+def test_counts_of_rank_one_have_one_component(shape, form):
+    counts = np.outer(np.arange(1, shape[0] + 1), np.arange(1, shape[1] + 1)).astype(np.uint8)
+    pca = em.PCA().fit(spectra_in(form, counts))
+    np.testing.assert_allclose(pca.scree_[1:], 0, atol=EIGENVALUE * pca.scree_[0])
+    scores = pca.transform(counts)
+    np.testing.assert_allclose(scores[:, :1] @ pca.components_[:1], counts, rtol=1e-9)
+    np.testing.assert_allclose(scores[:, 1:], 0, atol=1e-9)
+    if shape[0] < shape[1]:  # a direction that holds nothing is no spectrum
+        np.testing.assert_array_equal(pca.components_[1:], 0)
+
+
 def test_one_blas_thread_finds_the_eigenvalues(monkeypatch):
     # two of them wait for each other on a busy machine, a hundred times as long as they work
     from threadpoolctl import threadpool_info

@@ -215,7 +215,7 @@ def check_factors(channels, pixels, shape):
             f"got {pixels!r}."
         )
     for factor, n in zip(factors, shape, strict=True):
-        if not isinstance(factor, Integral) or not 1 <= factor <= n:
+        if not isinstance(factor, int | np.integer) or not 1 <= factor <= n:
             raise ValueError(
                 f"cannot rebin by {factor!r} along an axis of {n}; pass a whole number from 1 "
                 f"to {n}."

@@ -51,8 +51,8 @@ def choose_scaling(spectra, weighting, *, gain, min_counts):
     if weighting == "biwhiten":
         return biwhitening(spectra, gain=gain, min_counts=min_counts)
     mean_count = sums[0].sum() / (spectra.shape[0] * spectra.shape[1])
-    ones = [np.ones(n) for n in spectra.shape]
-    return Scaling(*ones, noise=gain * mean_count)
+    n_pixels, n_channels = spectra.shape
+    return Scaling(np.ones(n_pixels), np.ones(n_channels), noise=gain * mean_count)
 
 
 def keenan_kotula(pixel_sums, channel_sums, *, gain=1.0):
@@ -88,7 +88,8 @@ def biwhitening(spectra, *, gain=1.0, min_counts=20):
             break
         balanced = _balance(spectra, pixels, channels)
         if balanced is not None:
-            return _as_scaling(*balanced, np.count_nonzero(channels), gain)
+            rows, columns = balanced
+            return _as_scaling(rows, columns, np.count_nonzero(channels), gain)
     raise ValueError(
         "biwhitening finds too few counts to balance: after leaving out channels below "
         f"{min_counts:g} counts (min_counts) and those that fill too few pixels, "
