@@ -297,6 +297,11 @@ def test_the_71_gpa_map_has_the_published_eigenvalues(diamond):
     assert np.count_nonzero(pca.channel_scale_) == 2009
 
 
+def test_the_71_gpa_map_has_three_components_without_its_strobe_peak(diamond):
+    pca = em.PCA(5).fit(diamond.crop((0.15, 100.0)))
+    assert pca.n_above_edge_ == 3
+
+
 def test_the_71_gpa_map_has_four_components_biwhitened(diamond):
     pca = em.PCA(5, weighting="biwhiten").fit(diamond)
     assert pca.scree_[4] == pytest.approx(1.459, abs=5e-4)

@@ -68,7 +68,7 @@ def test_masks_companions_and_regions_come_back_from_a_file(tmp_path):
         mask=mask,
         channel_mask=np.arange(6) == 5,
         companions={"HAADF 1": haadf},
-        regions={"Ca-perovskite": haadf > 5},
+        regions={"α": haadf > 5, "β": haadf < 3},
     )
     image.to_hyperspy().save(tmp_path / "map.hspy")
     back = em.open(tmp_path / "map.hspy")

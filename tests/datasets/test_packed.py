@@ -17,7 +17,9 @@ def test_unpacked_image_is_the_packed_one(tmp_path_factory, drawn):
     back = unpack(path)
     np.testing.assert_array_equal(back.counts.toarray(), np.asarray(drawn.image.to_dense().spectra))
     assert back.shape == drawn.image.shape
-    assert back.signal_axis == drawn.image.signal_axis
+    found, expected = back.signal_axis, drawn.image.signal_axis
+    assert (found.scale, found.offset) == (expected.scale, expected.offset)
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-14, atol=1e-14)
     assert back.navigation_axes == drawn.image.navigation_axes
     drawn.assert_untouched()
 

@@ -55,8 +55,8 @@ def from_dictionary(tree, *, mask=None, channel_mask=None, **settings):
     shape = tuple(len(axis) for axis in navigation)
     parts = {
         "title": metadata.get("General", {}).get("title", ""),
-        "companions": ours.get("companions"),
-        "regions": ours.get("regions"),
+        "companions": _named(ours.get("companions")),
+        "regions": _named(ours.get("regions")),
         **settings,
     }
     return SpectrumImage(
@@ -86,16 +86,12 @@ def to_signal(image):
     ours = {
         "mask": image.mask,
         "channel_mask": image.channel_mask,
-        "companions": image.companions,
-        "regions": image.regions,
+        "companions": _stacked(image.companions),
+        "regions": _stacked(image.regions),
     }
-    ours = {
-        key: np.array(v) if "mask" in key else dict(v)
-        for key, v in ours.items()
-        if v is not None and len(v)
-    }
+    ours = {key: value for key, value in ours.items() if value is not None}
     if ours:
-        metadata[NODE] = ours
+        metadata[NODE] = copy.deepcopy(ours)
     counts = image.counts if image.is_lazy else image.counts.copy()
     tree = {
         "data": counts,
@@ -105,6 +101,17 @@ def to_signal(image):
         "original_metadata": copy.deepcopy(image.original_metadata),
     }
     return dict2signal(tree, lazy=image.is_lazy)
+
+
+def _stacked(images):
+    """Names beside images: HyperSpy would write α and β under the same key."""
+    if not images:
+        return None
+    return {"names": list(images), "images": np.stack(list(images.values()))}
+
+
+def _named(stacked):
+    return dict(zip(stacked["names"], stacked["images"], strict=True)) if stacked else None
 
 
 def _learned_mask(signal, name, shape, setting):
