@@ -282,6 +282,21 @@ def test_dask_blocks_may_be_sparse():
     np.testing.assert_array_equal(image.to_sparse().spectra.toarray(), dense)
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"), [("?", "u1"), ("f2", "f4"), (">u2", "u2"), (">f8", "f8"), ("g", "f8")]
+)
+@pytest.mark.parametrize("is_lazy", [False, True])
+def test_counts_get_a_dtype_that_compiled_code_reads(given, kept, is_lazy):
+    import dask.array as da
+
+    counts = np.ones((4, 4, 4), dtype=given)
+    image = em.SpectrumImage(da.from_array(counts) if is_lazy else counts)
+    assert image.counts.dtype == np.dtype(kept)
+    assert image.counts.dtype.isnative
+    assert image.is_lazy == is_lazy
+    np.testing.assert_array_equal(np.asarray(image.rebin(2, 2).counts), 8)
+
+
 def test_dense_counts_are_seen_not_copied():
     counts = np.ones((2, 3, 4), dtype=np.uint8)
     image = em.SpectrumImage(counts)

@@ -14,6 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import endmember as em
 from strategies import ESTIMATOR_FORMS, spectra_in
+from threadpoolctl import threadpool_info, threadpool_limits
 
 WEIGHTINGS = ["poisson", "biwhiten", "none"]
 SHAPES = {"more pixels": (60, 12), "more channels": (12, 60), "square": (25, 25)}
