@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import linalg
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import endmember as em
 from strategies import ESTIMATOR_FORMS, spectra_in
-from threadpoolctl import threadpool_info, threadpool_limits
 
 WEIGHTINGS = ["poisson", "biwhiten", "none"]
 SHAPES = {"more pixels": (60, 12), "more channels": (12, 60), "square": (25, 25)}
