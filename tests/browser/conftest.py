@@ -165,8 +165,13 @@ class Lab:
         page.wait_for_function(ALL_RUN, timeout=180_000)
 
 
+# Cells out of view have no prompt, but the kernel is busy until the last of them is done.
 ALL_RUN = """() => {
-  const nodes = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
-  const prompts = nodes.map(p => p.innerText.trim());
-  return prompts.length > 0 && prompts.every(p => /\\[\\d+\\]/.test(p));
+  const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
+  const shown = prompts.map(p => p.innerText.trim());
+  const isDone = document.body.innerText.includes('(ipykernel) | Idle')
+    && shown.some(p => /\\[\\d+\\]/.test(p)) && !shown.some(p => p.includes('*'));
+  if (!isDone) window.doneSince = null;
+  else window.doneSince ??= performance.now();
+  return isDone && performance.now() - window.doneSince > 700;
 }"""

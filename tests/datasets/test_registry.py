@@ -23,7 +23,7 @@ def test_specimen_is_what_the_list_says(name):
     assert image.shape == entry.shape
     assert image.is_sparse
     assert image.title
-    assert image.code == f"em.datasets.load({name!r})"
+    assert image.code == f'em.datasets.load("{name}")'
     again = eval(image.code, {"em": em})
     assert (again.counts != image.counts).nnz == 0
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from endmember.core.axes import Axis
 from endmember.core.image import SpectrumImage
+from endmember.core.image_parts import call
 
 NODE = "endmember"  # where masks, companions and regions travel in a signal's metadata
 
@@ -26,12 +27,19 @@ def from_signal(signal, *, mask=None, channel_mask=None, **settings):
     for entry, axis in zip(tree["axes"], manager._axes, strict=True):
         if not axis.is_uniform:
             entry["axis"] = np.array(axis.axis)
+    code = call(
+        "em.as_spectrum_image(signal)",
+        mask=mask is not None,
+        channel_mask=channel_mask is not None,
+    )
     if mask is None:
         mask = _learned_mask(signal, "navigation_mask", manager._navigation_shape_in_array, "mask")
     if channel_mask is None:
         shape = manager._signal_shape_in_array
         channel_mask = _learned_mask(signal, "signal_mask", shape, "channel_mask")
-    return from_dictionary(tree, mask=mask, channel_mask=channel_mask, **settings)
+    image = from_dictionary(tree, mask=mask, channel_mask=channel_mask, **settings)
+    image.code = code
+    return image
 
 
 def from_dictionary(tree, *, mask=None, channel_mask=None, **settings):

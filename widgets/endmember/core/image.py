@@ -94,7 +94,13 @@ class SpectrumImage:
         self.original_metadata = copy.deepcopy(original_metadata) if original_metadata else {}
         self.companions = parts.as_images(companions, shape, "companions", None)
         self.regions = parts.as_images(regions, shape, "regions", bool)
-        self.code = "em.as_spectrum_image(counts)"
+        self.code = parts.call(
+            "em.SpectrumImage(counts)",
+            axis=axis is not None,
+            mask=mask is not None,
+            channel_mask=channel_mask is not None,
+            navigation_shape=navigation_shape is not None,
+        )
         self._flat = counts if counts.ndim == 2 else counts.reshape(-1, self._n_all)
         parts.check_content(self)
 

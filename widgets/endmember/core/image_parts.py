@@ -221,3 +221,15 @@ def check_factors(channels, pixels, shape):
                 f"to {n}."
             )
     return [int(f) for f in factors]
+
+
+def call(code, **given):
+    """Write the arguments that were given into a call, by the names that they have.
+
+    Examples
+    --------
+    >>> call("em.SpectrumImage(counts)", axis=True, mask=False)
+    'em.SpectrumImage(counts, axis=axis)'
+    """
+    names = [name for name, is_given in given.items() if is_given]
+    return ", ".join([code[:-1], *(f"{name}={name}" for name in names)]) + ")"

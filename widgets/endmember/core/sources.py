@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from endmember.core.hyperspy import from_dictionary, from_signal
@@ -78,9 +79,9 @@ def open(path, *, lazy=False, **settings):
             f"(found: {found}); open it with HyperSpy and pass the signal you want."
         )
     image = from_dictionary(images[0])
-    image.code = f"em.open({str(path)!r}{', lazy=True' if lazy else ''})"
-    for key, value in settings.items():
-        image.code = f"{image.code[:-1]}, {key}={value!r})"
+    given = {"lazy": True, **settings} if lazy else settings
+    arguments = [json.dumps(str(path)), *(f"{key}={value!r}" for key, value in given.items())]
+    image.code = f"em.open({', '.join(arguments)})"
     return image
 
 

@@ -80,7 +80,7 @@ def load(name):
             f"{entry.sha256[:12]}...; it was changed or cut short. Install endmember again."
         )
     image = unpack(path)
-    image.code = f"em.datasets.load({name!r})"
+    image.code = f'em.datasets.load("{name}")'
     return image
 
 

@@ -148,7 +148,7 @@ class RankSelector(ipw.VBox):
         ticks = [1, *range(5, n_shown + 1, 5)]
         self._ticks = bq.Axis(
             scale=self._y,
-            orientation="vertical",
+            side="left",
             label="eigenvalue (noise variance = 1)",
             tick_format="~g",
             grid_lines="none",
@@ -158,6 +158,7 @@ class RankSelector(ipw.VBox):
             bq.Axis(
                 scale=self._x,
                 label="component",
+                label_offset="2.4em",
                 tick_values=ticks,
                 tick_format="d",
                 grid_lines="none",
@@ -197,10 +198,12 @@ class RankSelector(ipw.VBox):
             display_legend=True,
         )
         axes = [
-            bq.Axis(scale=x, label=image.signal_axis.label(), grid_lines="none"),
+            bq.Axis(
+                scale=x, label=image.signal_axis.label(), grid_lines="none", label_offset="2.4em"
+            ),
             bq.Axis(
                 scale=y,
-                orientation="vertical",
+                side="left",
                 label="counts",
                 grid_lines="none",
                 tick_values=_even_ticks(ceiling),
@@ -214,7 +217,8 @@ class RankSelector(ipw.VBox):
             fig_margin={"top": 16, "bottom": 48, "left": 60, "right": 16},
             layout={"width": "100%", "height": "240px"},
         )
-        self.spectrum.add_class("endmember-spectrum")
+        for figure in (self.scree, self.spectrum):
+            figure.add_class("endmember-figure")
 
     def _make_map(self):
         state = self.state
@@ -305,10 +309,11 @@ def _log_ticks(low, high):
 
 
 def _spectrum_ceiling(image):
-    """Height that holds the tallest channel of all but one in a hundred pixels."""
+    """Height of the tallest channel, unless it is a spike beside which all else would be flat."""
     highest = image.spectra.max(axis=1)
     highest = highest.toarray() if hasattr(highest, "toarray") else np.asarray(highest)
-    return 1.1 * float(np.quantile(highest, 0.99))
+    usual = float(np.quantile(highest, 0.99))
+    return 1.05 * (min(highest.max(), 3 * usual) if usual else float(highest.max()))
 
 
 def _even_ticks(high, most=6):
