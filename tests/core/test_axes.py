@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endmember.core.axes import Axis
+from endmember.core.axes import Axis, length_scale
 
 SCALES = st.floats(1e-3, 1e3) | st.floats(-1e3, -1e-3)
 
@@ -65,3 +65,20 @@ def test_axes_are_equal_when_everything_about_them_is():
 def test_label_is_name_and_unit():
     assert Axis.uniform(3, name="energy", unit="keV").label() == "energy (keV)"
     assert Axis.uniform(3, name="channel").label() == "channel"
+
+
+@pytest.mark.parametrize(
+    ("axis", "expected"),
+    [
+        (
+            Axis.uniform(201, scale=0.0017165, unit="µm"),
+            {"size": pytest.approx(1.7165), "unit": "nm"},
+        ),
+        (Axis.uniform(512, scale=5.0, unit="µm"), {"size": pytest.approx(5e-3), "unit": "mm"}),
+        (Axis.uniform(10, scale=-0.02, unit="nm"), {"size": pytest.approx(20.0), "unit": "pm"}),
+        (Axis.uniform(10), {}),
+        (Axis.uniform(10, unit="°"), {}),
+    ],
+)
+def test_scale_bars_read_in_the_unit_that_fits(axis, expected):
+    assert length_scale(axis) == expected

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 import traitlets as tl
 
-from endmember.core.axes import Axis
 from endmember.widgets import MapView
-from endmember.widgets.map_view import length_scale
 
 
 def test_values_travel_as_float32_row_after_row():
@@ -36,20 +34,3 @@ def test_no_nan_reaches_the_saved_state_as_a_number():
     state = view.get_state()
     numbers = [v for v in state.values() if isinstance(v, float)]
     assert not np.isnan(numbers).any()
-
-
-@pytest.mark.parametrize(
-    ("axis", "expected"),
-    [
-        (
-            Axis.uniform(201, scale=0.0017165, unit="µm"),
-            {"size": pytest.approx(1.7165), "unit": "nm"},
-        ),
-        (Axis.uniform(512, scale=5.0, unit="µm"), {"size": pytest.approx(5e-3), "unit": "mm"}),
-        (Axis.uniform(10, scale=-0.02, unit="nm"), {"size": pytest.approx(20.0), "unit": "pm"}),
-        (Axis.uniform(10), {}),
-        (Axis.uniform(10, unit="°"), {}),
-    ],
-)
-def test_scale_bars_read_in_the_unit_that_fits(axis, expected):
-    assert length_scale(axis) == expected

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+METRES = {"m": 1.0, "mm": 1e-3, "µm": 1e-6, "um": 1e-6, "nm": 1e-9, "pm": 1e-12}
+
 
 @dataclass(frozen=True, eq=False)
 class Axis:
@@ -105,6 +107,32 @@ class Axis:
     def label(self):
         """Return the text to write along the axis, such as ``"energy (keV)"``."""
         return f"{self.name} ({self.unit})" if self.unit else self.name
+
+
+def length_scale(axis):
+    """Return the pixel size of an axis in the unit that reads best over its length.
+
+    Parameters
+    ----------
+    axis : Axis
+        A navigation axis.
+
+    Returns
+    -------
+    dict
+        ``size`` and ``unit``; empty where the steps are uneven or have no unit of length.
+
+    Examples
+    --------
+    >>> length_scale(Axis.uniform(200, scale=0.002, unit="µm"))
+    {'size': 2.0, 'unit': 'nm'}
+    """
+    if not axis.is_uniform or axis.unit not in METRES:
+        return {}
+    size = abs(axis.scale) * METRES[axis.unit]
+    span = size * len(axis)
+    unit = next((u for u in ("mm", "µm", "nm") if span >= METRES[u]), "pm")
+    return {"size": round(size / METRES[unit], 9), "unit": unit}
 
 
 def check_axis_values(values, name):

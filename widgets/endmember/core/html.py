@@ -7,6 +7,8 @@ from html import escape
 import numpy as np
 import scipy.sparse as sp
 
+from endmember.core.axes import length_scale
+
 WIDTH, HEIGHT = 360, 90  # of the sum spectrum's picture, in CSS pixels
 
 
@@ -33,11 +35,12 @@ def facts(image):
     hidden = np.prod(image.navigation_shape, dtype=int) - image.n_pixels
     pixels = " × ".join(map(str, image.navigation_shape))
     found = [("pixels", pixels + (f" ({hidden} hidden)" if hidden else ""))]
-    step = next((a for a in image.navigation_axes if a.is_uniform and a.unit), None)
-    if step is not None:
-        found.append(("pixel size", f"{abs(step.scale):.4g} {step.unit}"))
+    across = image.navigation_axes[-1]
+    if across.is_uniform and across.unit:
+        step = length_scale(across) or {"size": abs(across.scale), "unit": across.unit}
+        found.append(("pixel size", f"{step['size']:.4g} {step['unit']}"))
     unit = f" {axis.unit}" if axis.unit else ""
-    span = f"{axis.values.min():.4g} to {axis.values.max():.4g}{unit}"
+    span = f"{axis.values.min():.3g} to {axis.values.max():.4g}{unit}"
     found.append(("channels", f"{len(axis)}"))
     found.append((axis.name or "axis", span))
     if not image.is_lazy:
@@ -71,7 +74,7 @@ def sum_spectrum_svg(image):
         f"<polyline points='{points}' fill='none' stroke='currentColor' stroke-width='1'/>"
         f"<line x1='0' x2='{WIDTH}' y1='{HEIGHT}' y2='{HEIGHT}' stroke='currentColor' "
         "opacity='.4'/>"
-        f"<g fill='currentColor' font-size='11'><text x='0' y='{HEIGHT + 14}'>{axis[0]:.4g}</text>"
+        f"<g fill='currentColor' font-size='11'><text x='0' y='{HEIGHT + 14}'>{axis[0]:.3g}</text>"
         f"<text x='{WIDTH / 2}' y='{HEIGHT + 14}' text-anchor='middle'>"
         f"{escape(image.signal_axis.label())}</text>"
         f"<text x='{WIDTH}' y='{HEIGHT + 14}' text-anchor='end'>{axis[-1]:.4g}</text></g></svg>"

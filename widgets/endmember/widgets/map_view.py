@@ -12,7 +12,6 @@ import traitlets as tl
 from ipywidgets import Widget, widget_serialization
 
 HERE = Path(__file__).parent
-METRES = {"m": 1.0, "mm": 1e-3, "µm": 1e-6, "um": 1e-6, "nm": 1e-9, "pm": 1e-12}
 
 
 class MapView(anywidget.AnyWidget):
@@ -108,24 +107,3 @@ class MapView(anywidget.AnyWidget):
     @classmethod
     def _settings(cls):
         return sorted(cls.class_own_traits())
-
-
-def length_scale(axis):
-    """Return the pixel size of an axis in the unit that reads best, for a scale bar.
-
-    Parameters
-    ----------
-    axis : Axis
-        A navigation axis.
-
-    Returns
-    -------
-    dict
-        ``size`` and ``unit``; empty where the axis has no length.
-    """
-    if not axis.is_uniform or axis.unit not in METRES:
-        return {}
-    size = abs(axis.scale) * METRES[axis.unit]
-    span = size * len(axis)
-    unit = next((u for u in ("mm", "µm", "nm") if span >= METRES[u]), "pm")
-    return {"size": size / METRES[unit], "unit": unit}

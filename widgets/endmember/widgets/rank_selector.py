@@ -9,7 +9,8 @@ import ipywidgets as ipw
 import numpy as np
 import traitlets as tl
 
-from endmember.widgets.map_view import MapView, length_scale
+from endmember.core.axes import length_scale
+from endmember.widgets.map_view import MapView
 from endmember.widgets.rank_state import MAX_RANK, RankState
 
 BLUE, GREEN, ORANGE, GREY = "#0072b2", "#009e73", "#d55e00", "#8a8a8a"  # Okabe and Ito, and grey
