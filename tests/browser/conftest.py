@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -66,15 +67,32 @@ def lab(tmp_path_factory):
         f"--ServerApp.root_dir={home / 'course'}",
     ]
     log = (home / "lab.log").open("wb")
-    server = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
+    server = subprocess.Popen(
+        command, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+    )
     address = f"http://127.0.0.1:{port}"
     try:
         _wait_for(f"{address}/api?token={TOKEN}", server, home / "lab.log")
         yield Lab(address, home / "course")
     finally:
-        server.terminate()
-        server.wait(20)
+        stop(server)
         log.close()
+
+
+def stop(server):
+    """End a server and all it started; one that is busy with a kernel may not listen."""
+    os.killpg(server.pid, signal.SIGTERM)
+    try:
+        server.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait(10)
+
+
+@pytest.fixture(scope="session")
+def stop_server():
+    """How a test ends a server that it started."""
+    return stop
 
 
 def _wait_for(address, server, log):

@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def make_lab(tmp_path):
+def make_lab(tmp_path, stop_server):
     """Start ``make lab`` as a server; yield its address and the seconds it took to answer."""
     if Path(sys.prefix).resolve() != (ROOT / ".venv").resolve():
         pytest.skip("make lab uses the environment in .venv, and this is another one")
@@ -38,8 +37,7 @@ def make_lab(tmp_path):
             time.sleep(0.05)
         yield address[0], time.monotonic() - start
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(20)
+        stop_server(server)
 
 
 def test_make_lab_prints_where_the_first_lesson_is_open(make_lab, page):
