@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 import endmember as em
+from endmember.core import scaling as scaling_module
 from endmember.core.scaling import TOLERANCE, biwhitening, keenan_kotula
 from strategies import ESTIMATOR_FORMS, spectra_in
 
@@ -97,3 +98,23 @@ def test_without_weighting_noise_is_the_mean_count():
     np.testing.assert_allclose(pca.scree_ * 2.0 * counts.mean(), pca.explained_variance_)
     assert np.isnan(pca.noise_edge_)
     assert pca.n_above_edge_ is None
+
+
+def test_phases_without_a_common_channel_are_said_not_to_balance():
+    rates = np.zeros((400, 60))
+    rates[:100, :20], rates[100:, 20:] = 5, 3
+    counts = np.random.default_rng(0).poisson(rates)
+    with pytest.raises(ValueError, match=r"parts that share hardly any channels.*'poisson'"):
+        em.PCA(2, weighting="biwhiten").fit(counts)
+
+
+def test_a_map_that_cannot_be_balanced_is_given_up_soon(monkeypatch):
+    """Every sweep reads all counts: thousands of them would be minutes on a large map."""
+    sweeps = []
+    sweep = scaling_module.sinkhorn_sweep
+    monkeypatch.setattr(scaling_module, "sinkhorn_sweep", lambda *a: sweeps.append(1) or sweep(*a))
+    rates = np.zeros((400, 60))
+    rates[:100, :20], rates[100:, 20:] = 5, 3
+    with pytest.raises(ValueError, match="cannot balance"):
+        biwhitening(np.random.default_rng(0).poisson(rates))
+    assert len(sweeps) < 1000

@@ -11,6 +11,7 @@ from endmember.core.products import filling, marginals, sinkhorn_sweep
 WEIGHTINGS = ("poisson", "biwhiten", "none")
 TOLERANCE = 1e-8  # of the balanced column sums; far below the noise of any count
 MAX_SWEEPS = 2000
+SETTLING_SWEEPS = 100  # in which the error at least halves where there is a balance to be found
 SPARE_FILLING = (1.05, 1.5, 2.5, 5.0)  # times the least filling; more of it settles sooner
 
 
@@ -75,8 +76,8 @@ def biwhitening(spectra, *, gain=1.0, min_counts=20):
     Sinkhorn's algorithm balances the counts, which estimate their own variance. That is possible
     only where no channel lives in too few pixels, nor a pixel in too few channels: all channels
     weigh the same in the end, so that one which fills less than ``n_pixels / n_channels``
-    pixels cannot carry its share. Those are left out first, with the channels that hold less than
-    `min_counts`.
+    pixels cannot carry its share. Such channels are left out first, with those that hold less than
+    `min_counts`, and with the pixels that then hold nothing.
 
     References
     ----------
@@ -84,30 +85,41 @@ def biwhitening(spectra, *, gain=1.0, min_counts=20):
     """
     for spare in SPARE_FILLING:
         pixels, channels = _well_filled(spectra, gain * min_counts, spare)
-        if min(np.count_nonzero(pixels), np.count_nonzero(channels)) < 2:
-            break
+        n_pixels, n_channels = np.count_nonzero(pixels), np.count_nonzero(channels)
+        if min(n_pixels, n_channels) < 2:
+            raise ValueError(
+                "biwhitening finds too few counts to balance: after leaving out channels below "
+                f"{min_counts:g} counts (min_counts) and those that fill too few pixels, "
+                f"{n_pixels} pixels and {n_channels} channels stay; rebin the map or use "
+                "weighting='poisson'."
+            )
         balanced = _balance(spectra, pixels, channels)
         if balanced is not None:
             rows, columns = balanced
-            return _as_scaling(rows, columns, np.count_nonzero(channels), gain)
+            return _as_scaling(rows, columns, n_channels, gain)
     raise ValueError(
-        "biwhitening finds too few counts to balance: after leaving out channels below "
-        f"{min_counts:g} counts (min_counts) and those that fill too few pixels, "
-        f"{np.count_nonzero(pixels)} pixels and {np.count_nonzero(channels)} channels stay; rebin "
-        "the map or use weighting='poisson'."
+        "biwhitening cannot balance these counts: the map falls into parts that share hardly any "
+        "channels, such as phases without a common background. Crop it to one of them, or use "
+        "weighting='poisson'."
     )
 
 
 def _balance(spectra, pixels, channels):
     """Sinkhorn's row and column weights, or None where they do not settle."""
-    n_pixels, n_channels = np.count_nonzero(pixels), np.count_nonzero(channels)
+    shape = np.count_nonzero(pixels) / np.count_nonzero(channels)
     rows, columns = pixels.astype(np.float64), channels.astype(np.float64)
-    for _ in range(MAX_SWEEPS):
+    checked = np.inf
+    for sweep in range(MAX_SWEEPS):
         rows, sums = sinkhorn_sweep(spectra, columns, rows)
-        balance = columns * sums * n_channels / n_pixels  # 1 in every channel once balanced
-        if np.abs(balance[channels] - 1).max() < TOLERANCE:
+        balance = columns[channels] * sums[channels] / shape  # 1 in every channel once balanced
+        error = np.abs(balance - 1).max()
+        if error < TOLERANCE:
             return rows, columns
-        columns[channels] /= balance[channels]
+        if sweep % SETTLING_SWEEPS == 0:
+            if not error < checked / 2:
+                return None
+            checked = error
+        columns[channels] /= balance
     return None
 
 
