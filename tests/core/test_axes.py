@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import endmember as em
 from endmember.core.axes import Axis, length_scale
 
 SCALES = st.floats(1e-3, 1e3) | st.floats(-1e3, -1e-3)
@@ -34,6 +35,56 @@ def test_values_in_equal_steps_make_a_uniform_axis(scale, offset, size):
 def test_values_in_unequal_steps_do_not():
     assert not Axis.from_values([0, 1, 2.001, 3]).is_uniform
     assert not Axis.from_values([0, 1, 4]).crop(0, 2).is_uniform
+
+
+def test_values_are_a_copy_that_cannot_be_written():
+    given = np.array([1.0, 2.0, 4.0])
+    for axis in (
+        Axis(given),
+        Axis.from_values(given),
+        Axis.uniform(3),
+        Axis(given).crop(0, 2),
+        Axis(given).rebin(2),
+    ):
+        with pytest.raises(ValueError, match="read-only"):
+            axis.values[0] = 99
+    given[0] = 0.0  # the caller's own array stays writeable
+
+
+def test_writing_to_the_axis_of_a_crop_does_not_reach_its_parent():
+    image = em.SpectrumImage(np.ones((2, 3, 4)), np.linspace(1, 2, 4))
+    with pytest.raises(ValueError, match="read-only"):
+        image.crop((1, 1.5)).axis[0] = 99
+    assert image.axis[0] == 1
+
+
+def test_plain_numbers_make_an_axis():
+    axis = em.Axis([1, 2, 4], name="x", unit="nm")
+    assert axis.values.dtype == np.float64
+    assert len(axis) == 3
+    assert axis.label() == "x (nm)"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: em.Axis([1, 3, 2], name="x"), "the x axis must rise or fall strictly"),
+        (lambda: em.Axis([1, 1, 2]), "^axis must rise or fall strictly"),
+        (lambda: em.Axis([[1, 2]]), r"axis must be a 1-D array .* got shape \(1, 2\)"),
+        (lambda: em.Axis("ab"), "axis must be a 1-D array of real numbers"),
+        (lambda: em.Axis([1, np.nan]), "finite values only"),
+        (lambda: em.Axis.uniform(5, scale=0, name="x"), "the x axis has scale=0 .* not 0"),
+        (lambda: em.Axis.uniform(1, scale=0), "axis has scale=0 "),
+        (lambda: em.Axis.uniform(5, scale=np.inf), "scale=inf .* must be finite"),
+        (lambda: em.Axis.uniform(5, offset=np.nan), "offset=nan; both must be finite"),
+        (lambda: em.Axis([1, 2, 3], scale=0.5, offset=1.0), "do not make its values; use em.Axis"),
+        (lambda: em.Axis([1, 2, 3], scale=1.0), "offset=None, which do not make its values"),
+        (lambda: em.Axis([1], scale=0.0, offset=1.0), "scale=0.0 .* do not make its values"),
+    ],
+)
+def test_what_is_no_axis_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 def test_window_holds_both_of_its_ends():

@@ -201,7 +201,7 @@ def test_image_refuses_bad_settings(settings, message):
 
 
 def test_navigation_axes_must_be_axes():
-    with pytest.raises(TypeError, match=r"navigation_axes must be Axis objects.*Axis\.uniform"):
+    with pytest.raises(TypeError, match=r"must be em\.Axis objects.* em\.Axis\.uniform\(size"):
         em.SpectrumImage(COUNTS, navigation_axes=[1, 2])
 
 

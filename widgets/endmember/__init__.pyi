@@ -1,4 +1,5 @@
 from . import datasets as datasets
+from .core.axes import Axis as Axis
 from .core.image import SpectrumImage as SpectrumImage
 from .core.pca import PCA as PCA
 from .core.sources import as_spectrum_image as as_spectrum_image

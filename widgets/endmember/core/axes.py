@@ -13,23 +13,28 @@ METRES = {"m": 1.0, "mm": 1e-3, "µm": 1e-6, "um": 1e-6, "nm": 1e-9, "pm": 1e-12
 class Axis:
     """One calibrated axis of a spectrum image.
 
+    :meth:`Axis.uniform` makes one from its step, :meth:`Axis.from_values` from positions, uniform
+    where the steps are equal.
+
     Parameters
     ----------
     values : array_like of shape (size,)
-        Position of every index, in `unit`; strictly rising or strictly falling.
+        Position of every index, in `unit`; strictly rising or strictly falling. Held as a
+        read-only copy.
     name : str
         What runs along the axis, such as ``"energy"`` or ``"width"``.
     unit : str
         Unit of the values; empty when the axis is not calibrated.
     scale, offset : float, optional
         Step and start of a uniform axis, kept as they were written so that a round trip
-        changes no digit. None for a non-uniform axis.
+        changes no digit. None for a non-uniform axis, whatever its values.
     is_binned : bool, default=False
         Whether an intensity is a sum over the width of its channel, as for counts.
 
     Examples
     --------
-    >>> Axis.uniform(3, scale=0.5, offset=1.0, name="energy", unit="keV").values
+    >>> import endmember as em
+    >>> em.Axis.uniform(3, scale=0.5, offset=1.0, name="energy", unit="keV").values
     array([1. , 1.5, 2. ])
     """
 
@@ -40,16 +45,51 @@ class Axis:
     offset: float | None = None
     is_binned: bool = field(default=False, kw_only=True)
 
+    def __post_init__(self):
+        values = check_axis_values(self.values, _spoken(self.name))
+        _check_line(values, self.scale, self.offset, _spoken(self.name))
+        values.flags.writeable = False  # axes are shared between images
+        object.__setattr__(self, "values", values)
+
     @classmethod
     def uniform(cls, size, *, scale=1.0, offset=0.0, name="", unit="", is_binned=False):
-        """Make an axis of `size` equal steps."""
+        """Make an axis of `size` equal steps.
+
+        Parameters
+        ----------
+        size : int
+            Number of indices.
+        scale : float, default=1
+            Step from one index to the next, in `unit`; negative for a falling axis.
+        offset : float, default=0
+            Position of the first index, in `unit`.
+        name, unit : str
+            What runs along the axis, and its unit.
+        is_binned : bool, default=False
+            Whether an intensity is a sum over the width of its channel.
+        """
+        if scale == 0 or not np.isfinite([scale, offset]).all():
+            raise ValueError(
+                f"{_spoken(name)} has scale={scale} and offset={offset}; both must be finite and "
+                "scale, the step from one index to the next, not 0."
+            )
         values = float(offset) + float(scale) * np.arange(int(size))
         return cls(values, name, unit, float(scale), float(offset), is_binned=is_binned)
 
     @classmethod
     def from_values(cls, values, *, name="", unit="", is_binned=False):
-        """Make an axis from its values, uniform where the steps are equal."""
-        values = check_axis_values(values, name or "axis")
+        """Make an axis from its values, uniform where the steps are equal.
+
+        Parameters
+        ----------
+        values : array_like of shape (size,)
+            Position of every index, in `unit`.
+        name, unit : str
+            What runs along the axis, and its unit.
+        is_binned : bool, default=False
+            Whether an intensity is a sum over the width of its channel.
+        """
+        values = check_axis_values(values, _spoken(name))
         if values.size > 1:
             scale = (values[-1] - values[0]) / (values.size - 1)
             line = values[0] + scale * np.arange(values.size)
@@ -135,12 +175,33 @@ def length_scale(axis):
     return {"size": round(size / METRES[unit], 9), "unit": unit}
 
 
+def _spoken(name):
+    """Return what an error calls the axis."""
+    return f"the {name} axis" if name else "axis"
+
+
+def _check_line(values, scale, offset, name):
+    """Refuse a scale and offset that are not those of the values."""
+    if scale is None and offset is None:
+        return
+    is_line = scale not in (None, 0) and offset is not None
+    if is_line:
+        line = offset + scale * np.arange(values.size)
+        # half a step is far above rounding, and far below another calibration
+        is_line = bool((np.abs(values - line) < abs(scale) / 2).all())
+    if not is_line:
+        raise ValueError(
+            f"{name} has scale={scale} and offset={offset}, which do not make its values; use "
+            "em.Axis.uniform(size, scale=..., offset=...), or leave both out."
+        )
+
+
 def check_axis_values(values, name):
-    """Return `values` as float64, or say why they are no axis."""
+    """Return a copy of `values` as float64, or say why they are no axis."""
     values = np.asarray(values)
     if values.ndim != 1 or values.dtype.kind not in "iuf":
         raise ValueError(
-            f"{name} must be a 1-D array of real numbers, one a channel; "
+            f"{name} must be a 1-D array of real numbers, one for each index; "
             f"got shape {values.shape} and dtype {values.dtype}."
         )
     values = values.astype(np.float64)

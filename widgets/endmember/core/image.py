@@ -23,7 +23,7 @@ class SpectrumImage:
     counts : array_like, scipy.sparse array or dask array
         Counts of shape ``(*navigation_shape, n_channels)``; sparse counts have shape
         ``(n_pixels, n_channels)``. Dense counts are not copied, and never changed.
-    axis : array_like of shape (n_channels,) or Axis, optional
+    axis : array_like of shape (n_channels,) or em.Axis, optional
         Signal axis in `unit`, strictly rising or falling. By default the channel numbers,
         without a unit.
     name, unit : str
@@ -33,8 +33,9 @@ class SpectrumImage:
         NaN included.
     channel_mask : array_like of bool, shape (n_channels,), optional
         True hides a channel.
-    navigation_axes : sequence of Axis, optional
+    navigation_axes : sequence of em.Axis, optional
         One calibrated axis for each navigation dimension, in the order of the array: rows first.
+        By default pixel numbers, without a unit.
     navigation_shape : tuple of int, optional
         Shape of the map when `counts` come as ``(n_pixels, n_channels)``, row after row.
     title : str

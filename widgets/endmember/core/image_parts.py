@@ -103,13 +103,13 @@ def as_navigation_axes(axes, shape):
     axes = tuple(axes)
     if not all(isinstance(axis, Axis) for axis in axes):
         raise TypeError(
-            f"navigation_axes must be Axis objects, got {axes!r}; make them with "
-            "endmember.core.axes.Axis.uniform."
+            f"navigation_axes must be em.Axis objects, got {axes!r}; make each with "
+            "em.Axis.uniform(size, scale=..., name=..., unit=...)."
         )
     if [len(a) for a in axes] != list(shape):
         raise ValueError(
             f"navigation_axes have lengths {[len(a) for a in axes]} but the map has shape "
-            f"{shape}; pass one Axis for each, rows first."
+            f"{shape}; pass one em.Axis for each, rows first."
         )
     return axes
 
