@@ -37,6 +37,22 @@ def test_values_in_unequal_steps_do_not():
     assert not Axis.from_values([0, 1, 4]).crop(0, 2).is_uniform
 
 
+@pytest.mark.parametrize("make", [np.linspace, lambda a, b, n: a + np.arange(n) * ((b - a) / n)])
+@pytest.mark.parametrize("dtype", ["f2", "f4"])
+@pytest.mark.parametrize("ends", [(0, 20), (20, 0), (532, 900)])
+def test_steps_are_equal_to_the_rounding_of_the_dtype(make, dtype, ends):
+    values = make(*ends, 60).astype(dtype) if dtype == "f2" else make(*ends, 2048).astype(dtype)
+    assert Axis.from_values(values).is_uniform
+    assert em.SpectrumImage(np.ones((2, values.size)), values).signal_axis.is_uniform
+
+
+def test_a_bend_above_the_rounding_is_not_taken_for_it():
+    values = np.linspace(0, 20, 2048)
+    bent = (values + 1e-4 * values**2).astype("f4")
+    assert not Axis.from_values(bent).is_uniform
+    assert not Axis.from_values(np.array([1000, 1001, 1003], "f2")).is_uniform
+
+
 def test_values_are_a_copy_that_cannot_be_written():
     given = np.array([1.0, 2.0, 4.0])
     for axis in (

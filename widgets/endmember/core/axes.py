@@ -83,17 +83,20 @@ class Axis:
         Parameters
         ----------
         values : array_like of shape (size,)
-            Position of every index, in `unit`.
+            Position of every index, in `unit`. Steps count as equal to the rounding of the
+            dtype, so that an axis computed in float32 is uniform too.
         name, unit : str
             What runs along the axis, and its unit.
         is_binned : bool, default=False
             Whether an intensity is a sum over the width of its channel.
         """
+        rounding = _rounding(values)
         values = check_axis_values(values, _spoken(name))
         if values.size > 1:
             scale = (values[-1] - values[0]) / (values.size - 1)
             line = values[0] + scale * np.arange(values.size)
-            if np.allclose(values, line, rtol=0, atol=1e-9 * abs(scale) * values.size):
+            allowed = max(1e-9 * abs(scale) * values.size, rounding * np.abs(values).max())
+            if np.abs(values - line).max() <= min(allowed, abs(scale) / 4):
                 return cls(values, name, unit, float(scale), float(values[0]), is_binned=is_binned)
         return cls(values, name, unit, is_binned=is_binned)
 
@@ -178,6 +181,12 @@ def length_scale(axis):
 def _spoken(name):
     """Return what an error calls the axis."""
     return f"the {name} axis" if name else "axis"
+
+
+def _rounding(values):
+    """Return the relative error of positions that were computed in the dtype in which they come."""
+    dtype = np.asarray(values).dtype
+    return 4 * np.finfo(dtype).eps if dtype.kind == "f" else 0.0  # of a product and a sum
 
 
 def _check_line(values, scale, offset, name):

@@ -85,8 +85,8 @@ def as_signal_axis(axis, n_channels, name, unit):
     if axis is None:
         return Axis.uniform(n_channels, name="channel", is_binned=True)
     if not isinstance(axis, Axis):
-        values = check_axis_values(axis, "axis")
-        axis = Axis.from_values(values, name=str(name), unit=str(unit), is_binned=True)
+        check_axis_values(axis, "axis")
+        axis = Axis.from_values(axis, name=str(name), unit=str(unit), is_binned=True)
     if len(axis) != n_channels:
         raise ValueError(
             f"axis has {len(axis)} values but counts have {n_channels} channels; pass one value a "
