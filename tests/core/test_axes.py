@@ -143,9 +143,23 @@ def test_label_is_name_and_unit():
         ),
         (Axis.uniform(512, scale=5.0, unit="µm"), {"size": pytest.approx(5e-3), "unit": "mm"}),
         (Axis.uniform(10, scale=-0.02, unit="nm"), {"size": pytest.approx(20.0), "unit": "pm"}),
+        (Axis.uniform(100, scale=3.0, unit="Å"), {"size": pytest.approx(0.3), "unit": "nm"}),
         (Axis.uniform(10), {}),
         (Axis.uniform(10, unit="°"), {}),
     ],
 )
 def test_scale_bars_read_in_the_unit_that_fits(axis, expected):
     assert length_scale(axis) == expected
+
+
+@pytest.mark.parametrize(
+    ("spellings", "expected"),
+    [
+        (["\u00b5m", "\u03bcm", "um", "micron", "micrometer", "micrometre"], "\u00b5m"),
+        (["\u00c5", "\u212b", "A\u030a", "A", "angstrom", "Angstrom"], "nm"),
+    ],
+)
+def test_every_spelling_of_a_unit_of_length_is_read(spellings, expected):
+    scales = [length_scale(Axis.uniform(200, scale=0.5, unit=unit)) for unit in spellings]
+    assert scales[0]["unit"] == expected
+    assert scales == scales[:1] * len(scales)

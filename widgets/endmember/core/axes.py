@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-METRES = {"m": 1.0, "mm": 1e-3, "µm": 1e-6, "um": 1e-6, "nm": 1e-9, "pm": 1e-12}
+METRES = {"m": 1.0, "mm": 1e-3, "µm": 1e-6, "nm": 1e-9, "Å": 1e-10, "pm": 1e-12}
+SPELLINGS = {  # what other programs write
+    **dict.fromkeys(["um", "micron", "microns", "micrometer", "micrometers", "micrometre"], "µm"),
+    **dict.fromkeys(["A", "angstrom", "angstroms", "Angstrom"], "Å"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,12 +175,20 @@ def length_scale(axis):
     >>> length_scale(Axis.uniform(200, scale=0.002, unit="µm"))
     {'size': 2.0, 'unit': 'nm'}
     """
-    if not axis.is_uniform or axis.unit not in METRES:
+    metres = _metres(axis.unit)
+    if not axis.is_uniform or metres is None:
         return {}
-    size = abs(axis.scale) * METRES[axis.unit]
+    size = abs(axis.scale) * metres
     span = size * len(axis)
     unit = next((u for u in ("mm", "µm", "nm") if span >= METRES[u]), "pm")
     return {"size": round(size / METRES[unit], 9), "unit": unit}
+
+
+def _metres(unit):
+    """Return the length of a unit, or None; µ and Å have two code points each that look alike."""
+    spelled = SPELLINGS.get(unit, unit)
+    alike = {unicodedata.normalize("NFKC", name): metres for name, metres in METRES.items()}
+    return alike.get(unicodedata.normalize("NFKC", spelled))
 
 
 def _spoken(name):
