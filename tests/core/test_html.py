@@ -37,6 +37,7 @@ def image():
         counts,
         np.linspace(0.1, 1.0, 10),
         mask=np.eye(3, 4, dtype=bool),
+        channel_mask=np.isin(np.arange(10), [6, 7]),
         navigation_axes=[
             Axis.uniform(3, scale=1.717, name="y", unit="nm"),
             Axis.uniform(4, scale=1.717, name="x", unit="nm"),
@@ -51,10 +52,10 @@ def test_facts_are_those_of_the_visible_counts(image):
     expected = {
         "pixels": "3 × 4 (3 hidden)",
         "pixel size": "1.717 nm",
-        "channels": "10",
+        "channels": "10 (2 hidden)",
         "energy": "0.1 to 1 keV",
         "counts per pixel": "30",
-        "zeros": "90.0%",
+        "zeros": "87.5%",
         "memory": "120 B (dense uint8)",
         "recorded alongside": "HAADF",
         "regions": "wall",

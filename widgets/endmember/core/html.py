@@ -33,15 +33,14 @@ def facts(image):
     """Return what a person wants to know first, as pairs of name and text."""
     axis = image.signal_axis
     hidden = np.prod(image.navigation_shape, dtype=int) - image.n_pixels
-    pixels = " × ".join(map(str, image.navigation_shape))
-    found = [("pixels", pixels + (f" ({hidden} hidden)" if hidden else ""))]
+    found = [("pixels", " × ".join(map(str, image.navigation_shape)) + _hidden(hidden))]
     across = image.navigation_axes[-1]
     if across.is_uniform and across.unit:
         step = length_scale(across) or {"size": abs(across.scale), "unit": across.unit}
         found.append(("pixel size", f"{step['size']:.4g} {step['unit']}"))
     unit = f" {axis.unit}" if axis.unit else ""
     span = f"{axis.values.min():.3g} to {axis.values.max():.4g}{unit}"
-    found.append(("channels", f"{len(axis)}"))
+    found.append(("channels", f"{len(axis)}" + _hidden(len(axis) - image.n_channels)))
     found.append((axis.name or "axis", span))
     if not image.is_lazy:
         visible = image.spectra
@@ -79,6 +78,10 @@ def sum_spectrum_svg(image):
         f"{escape(image.signal_axis.label())}</text>"
         f"<text x='{WIDTH}' y='{HEIGHT + 14}' text-anchor='end'>{axis[-1]:.4g}</text></g></svg>"
     )
+
+
+def _hidden(number):
+    return f" ({number} hidden)" if number else ""
 
 
 def _bytes(size):
