@@ -80,18 +80,18 @@ def test_pixel_row_points_at_the_pixel_or_says_that_it_is_hidden(drawn):
 @given(drawn_images(), st.data())
 def test_fold_puts_every_row_back_into_its_pixel(drawn, data):
     n_rows = drawn.image.n_pixels
-    kind = data.draw(st.sampled_from(["f4", "f8", "i4", "?"]))
+    kind = data.draw(st.sampled_from(["f4", "f8", "c8", "i4", "?"]))
     extra = data.draw(st.sampled_from([(), (3,), (2, 2)]))
     values = data.draw(
         hnp.arrays(
-            kind, (n_rows, *extra), elements={"allow_nan": False} if kind[0] == "f" else None
+            kind, (n_rows, *extra), elements={"allow_nan": False} if kind[0] in "fc" else None
         )
     )
     folded = drawn.image.fold(values)
     assert folded.shape == (*drawn.mask.shape, *extra)
     np.testing.assert_array_equal(folded[~drawn.mask], values)
-    assert np.isnan(folded[drawn.mask].astype(float)).all()
-    if kind[0] == "f" or not drawn.mask.any():
+    assert np.isnan(folded[drawn.mask].astype(complex)).all()
+    if kind[0] in "fc" or not drawn.mask.any():
         assert folded.dtype == values.dtype
 
 

@@ -188,7 +188,8 @@ class SpectrumImage:
         Returns
         -------
         ndarray of shape (*navigation_shape, ...)
-            Hidden pixels hold NaN (integers and booleans become float64 where there are any).
+            Hidden pixels hold NaN. Where there are any, integers and booleans become float64;
+            real and complex values keep their dtype.
         """
         values = np.asarray(values)
         if values.ndim == 0 or values.shape[0] != self.n_pixels:
@@ -198,7 +199,7 @@ class SpectrumImage:
             )
         if self.mask is None:
             return values.reshape(*self.navigation_shape, *values.shape[1:])
-        kind = values.dtype if values.dtype.kind == "f" else np.float64
+        kind = values.dtype if values.dtype.kind in "fc" else np.float64
         folded = np.full((*self.navigation_shape, *values.shape[1:]), np.nan, dtype=kind)
         folded[~self.mask] = values
         return folded
