@@ -126,11 +126,24 @@ def test_map_adds_up_the_channels_between_the_ends_of_the_window(drawn, data):
     ends = data.draw(st.lists(st.sampled_from(list(axis)), min_size=2, max_size=2, unique=True))
     low, high = sorted(ends)
     inside = (axis >= low) & (axis <= high) & ~drawn.channel_mask
+    if not inside.any():
+        with pytest.raises(ValueError, match="holds hidden channels only; choose another"):
+            drawn.image.map((low, high))
+        return
     expected = drawn.exact[..., inside][~drawn.mask].sum(axis=-1)
     found = drawn.image.map((low, high))
     assert found.shape == drawn.mask.shape
     assert_equal_counts(found[~drawn.mask], expected)
     assert np.isnan(found[drawn.mask].astype(float)).all()
+
+
+def test_map_of_hidden_channels_is_refused():
+    image = em.SpectrumImage(
+        np.ones((2, 2, 5)), np.arange(5.0), channel_mask=np.isin(np.arange(5), [2, 3])
+    )
+    with pytest.raises(ValueError, match=r"window \(2\.0, 3\.0\) keV holds hidden channels only"):
+        image.map((2, 3))
+    assert image.map((2, 4)).tolist() == [[1, 1], [1, 1]]
 
 
 def test_map_keeps_whole_counts_whole():

@@ -256,7 +256,7 @@ class SpectrumImage:
         Returns
         -------
         ndarray of shape `navigation_shape`
-            Counts; hidden pixels hold NaN.
+            Counts of the visible channels in the window; hidden pixels hold NaN.
 
         Examples
         --------
@@ -270,6 +270,11 @@ class SpectrumImage:
         inside[keep] = True
         if self.channel_mask is not None:
             inside = inside[~self.channel_mask]
+        if not inside.any():
+            raise ValueError(
+                f"window {(low, high)} {self.unit} holds hidden channels only; choose another one, "
+                "or make the image with a channel_mask that leaves these visible."
+            )
         return self.fold(total(self.spectra[:, np.flatnonzero(inside)], axis=1))
 
     def _selection(self, region):
