@@ -206,6 +206,16 @@ def test_navigation_axes_must_be_axes():
 
 
 @pytest.mark.parametrize("make", [em.SpectrumImage, em.as_spectrum_image])
+def test_name_and_unit_need_values_to_describe(make):
+    with pytest.raises(TypeError, match=r"name='loss' .* there is no axis to describe; pass axis="):
+        make(COUNTS, name="loss", unit="eV")
+    with pytest.raises(TypeError, match=r"unit='eV' but axis brings its own; .*em\.Axis\.uniform"):
+        make(COUNTS, em.Axis.uniform(6), unit="eV")
+    image = make(COUNTS, np.arange(6), unit="eV")
+    assert (image.name, image.unit) == ("energy", "eV")
+
+
+@pytest.mark.parametrize("make", [em.SpectrumImage, em.as_spectrum_image])
 def test_unknown_keywords_are_refused(make):
     with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
         make(COUNTS, colour="red")

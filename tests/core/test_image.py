@@ -244,7 +244,15 @@ def test_rebin_by_one_number_bins_every_navigation_axis():
     np.testing.assert_array_equal(rebinned.counts, expected)
 
 
-@pytest.mark.parametrize("given", [{}, {"axis": np.arange(3.0)}, {"mask": np.eye(4, 6) > 0}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"axis": np.arange(3.0)},
+        {"axis": np.arange(3.0), "name": "loss", "unit": "eV"},
+        {"mask": np.eye(4, 6) > 0},
+    ],
+)
 def test_code_of_an_array_names_what_was_given(given):
     counts = np.ones((4, 6, 3), dtype=np.uint8)
     image = em.SpectrumImage(counts, **given)

@@ -26,8 +26,9 @@ class SpectrumImage:
     axis : array_like of shape (n_channels,) or em.Axis, optional
         Signal axis in `unit`, strictly rising or falling. By default the channel numbers,
         without a unit.
-    name, unit : str
-        What the signal axis is, and its unit (keV, eV, nm, cm⁻¹).
+    name, unit : str, optional
+        What the signal axis is, and its unit (keV, eV, nm, cm⁻¹). By default energy in keV; an
+        em.Axis brings its own.
     mask : array_like of bool, shape `navigation_shape`, optional
         True hides a pixel, as in HyperSpy and ``numpy.ma``. What is hidden may hold anything,
         NaN included.
@@ -70,8 +71,8 @@ class SpectrumImage:
         counts,
         axis=None,
         *,
-        name="energy",
-        unit="keV",
+        name=None,
+        unit=None,
         mask=None,
         channel_mask=None,
         navigation_axes=None,
@@ -98,6 +99,8 @@ class SpectrumImage:
         self.code = parts.call(
             "em.SpectrumImage(counts)",
             axis=axis is not None,
+            name=name is not None,
+            unit=unit is not None,
             mask=mask is not None,
             channel_mask=channel_mask is not None,
             navigation_shape=navigation_shape is not None,

@@ -82,11 +82,19 @@ def as_navigation_shape(counts, navigation_shape):
 
 def as_signal_axis(axis, n_channels, name, unit):
     """Return the signal axis, one value a channel."""
+    is_named = name is not None or unit is not None
+    if is_named and (axis is None or isinstance(axis, Axis)):
+        why = "there is no axis to describe" if axis is None else "axis brings its own"
+        raise TypeError(
+            f"got name={name!r} and unit={unit!r} but {why}; pass axis= as an array of one value "
+            "a channel besides, or both in em.Axis.uniform(size, scale=..., name=..., unit=...)."
+        )
     if axis is None:
         return Axis.uniform(n_channels, name="channel", is_binned=True)
     if not isinstance(axis, Axis):
         check_axis_values(axis, "axis")
-        axis = Axis.from_values(axis, name=str(name), unit=str(unit), is_binned=True)
+        name, unit = "energy" if name is None else str(name), "keV" if unit is None else str(unit)
+        axis = Axis.from_values(axis, name=name, unit=unit, is_binned=True)
     if len(axis) != n_channels:
         raise ValueError(
             f"axis has {len(axis)} values but counts have {n_channels} channels; pass one value a "
