@@ -264,6 +264,25 @@ def test_crop_refuses_regions_that_are_no_block_of_the_map(region, message):
         IMAGE.crop(region=region)
 
 
+@pytest.mark.parametrize("form", ["to_sparse", "to_dense"])
+@pytest.mark.parametrize(
+    ("shrink", "message"),
+    [
+        (lambda i: i.crop((1.0, 1.1)), "crop((1.0, 1.1)) leaves 1 visible channel(s) of 1"),
+        (lambda i: i.crop((1.4, 2.0)), "crop((1.4, 2.0)) leaves 1 visible channel(s) of 4"),
+        (lambda i: i.crop(region=((0, 1), (3, 4))), "region=((0, 1), (3, 4))) leaves 1 visible pi"),
+        (lambda i: i.crop(region=((0, 2), (0, 1))), "leaves 1 visible pixel(s) of 2"),
+        (lambda i: i.rebin(6), "rebin(channels=6, pixels=(1, 1)) leaves 0 visible channel(s) of 1"),
+        (lambda i: i.rebin(1, (4, 5)), "pixels=(4, 5)) leaves 0 visible pixel(s) of 1"),
+    ],
+)
+def test_a_part_too_small_to_unmix_is_named(shrink, message, form):
+    mask, lost = np.eye(4, 5, dtype=bool), np.isin(np.arange(6), [2, 3, 4])
+    image = em.SpectrumImage(COUNTS, np.linspace(1, 2, 6), mask=mask, channel_mask=lost)
+    with pytest.raises(ValueError, match=re.escape(message) + ".*at least two"):
+        shrink(getattr(image, form)())
+
+
 @pytest.mark.parametrize("factor", [0, -1, 7, 1.5, "a", None])
 def test_rebin_takes_whole_factors_that_fit(factor):
     with pytest.raises(ValueError, match=f"cannot rebin by {factor!r} along an axis of 6; pass"):

@@ -318,6 +318,10 @@ class SpectrumImage:
         blocks = parts.check_region(region, self.navigation_shape)
         if region is not None:
             steps.append(f"region={tuple((b.start, b.stop) for b in blocks)}")
+        mask = None if self.mask is None else self.mask[blocks]
+        lost = None if self.channel_mask is None else self.channel_mask[channels]
+        n_kept = prod(b.stop - b.start for b in blocks), channels.stop - channels.start
+        parts.check_enough(n_kept, (mask, lost), f"crop({', '.join(steps)})")
         axes = [a.crop(b.start, b.stop) for a, b in zip(self.navigation_axes, blocks, strict=True)]
         if sp.issparse(self._flat):
             rows = np.arange(self._flat.shape[0]).reshape(self.navigation_shape)[blocks]
@@ -328,8 +332,8 @@ class SpectrumImage:
             counts,
             self.signal_axis.crop(channels.start, channels.stop),
             axes,
-            mask=None if self.mask is None else self.mask[blocks],
-            channel_mask=None if self.channel_mask is None else self.channel_mask[channels],
+            mask=mask,
+            channel_mask=lost,
             companions={k: v[blocks] for k, v in self.companions.items()},
             regions={k: v[blocks] for k, v in self.regions.items()},
             step=f"crop({', '.join(steps)})",
@@ -353,8 +357,13 @@ class SpectrumImage:
         """
         factors = parts.check_factors(channels, pixels, self.shape)
         *blocks, width = factors
+        mask = None if self.mask is None else merge_blocks(self.mask, blocks, np.any)
+        lost = self.channel_mask
+        lost = None if lost is None else merge_blocks(lost, [width], np.any)
         axes = [a.rebin(f) for a, f in zip(self.navigation_axes, blocks, strict=True)]
         shape = tuple(len(a) for a in axes)
+        step = f"rebin(channels={width}, pixels={tuple(blocks)})"
+        parts.check_enough((prod(shape), self._n_all // width), (mask, lost), step)
         dtype = sum_dtype(self._flat, prod(factors))
         if sp.issparse(self._flat):
             merge = merge_rows(self.navigation_shape, blocks)
@@ -362,18 +371,16 @@ class SpectrumImage:
             counts = sp.csr_array(merge @ self._flat.astype(dtype) @ spread.T).astype(dtype)
         else:
             counts = merge_blocks(self.counts, factors, np.sum, dtype=dtype)
-        hidden = None if self.mask is None else merge_blocks(self.mask, blocks, np.any)
-        lost = self.channel_mask
         return self._derived(
             counts,
             self.signal_axis.rebin(width),
             axes,
             shape=shape,
-            mask=hidden,
-            channel_mask=None if lost is None else merge_blocks(lost, [width], np.any),
+            mask=mask,
+            channel_mask=lost,
             companions={k: merge_blocks(v, blocks, np.mean) for k, v in self.companions.items()},
             regions={k: merge_blocks(v, blocks, np.all) for k, v in self.regions.items()},
-            step=f"rebin(channels={width}, pixels={tuple(blocks)})",
+            step=step,
         )
 
     def _derived(self, counts, signal_axis, navigation_axes, *, step, shape=None, **kept):

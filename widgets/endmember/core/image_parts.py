@@ -212,6 +212,17 @@ def check_region(region, shape):
     return tuple(slice(int(start), int(stop)) for start, stop in pairs)
 
 
+def check_enough(sizes, masks, step):
+    """Refuse a step that leaves fewer than two visible pixels or channels."""
+    for n_kept, mask, what in zip(sizes, masks, ("pixel", "channel"), strict=True):
+        n_visible = n_kept if mask is None else int(np.count_nonzero(~mask))
+        if n_visible < 2:
+            raise ValueError(
+                f"{step} leaves {n_visible} visible {what}(s) of {n_kept}; unmixing needs at least "
+                "two, so take a larger part or smaller bins."
+            )
+
+
 def check_factors(channels, pixels, shape):
     """Return the bin lengths, navigation axes first."""
     n_navigation = len(shape) - 1
