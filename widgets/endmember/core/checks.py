@@ -28,6 +28,20 @@ def check_array_kind(counts, name="counts"):
         )
 
 
+def check_flat(counts, name="counts"):
+    """Refuse arrays of any kind that are complex, or are no rows of channels."""
+    counts = np.asarray(counts) if isinstance(counts, list | tuple) else counts
+    dtype, shape = getattr(counts, "dtype", None), getattr(counts, "shape", None)
+    if isinstance(dtype, np.dtype) and dtype.kind == "c":
+        check_dtype(dtype, name)
+    if shape is not None and len(shape) != 2:
+        raise ValueError(
+            f"{name} have shape {tuple(shape)}. Expected 2D array (n_pixels, n_channels). Reshape "
+            "your data: fold pixels into rows with counts.reshape(-1, n_channels), or pass "
+            "image.spectra of image = em.SpectrumImage(counts)."
+        )
+
+
 def check_dtype(dtype, name="counts"):
     """Refuse numbers that cannot be counts."""
     if dtype.kind == "c":

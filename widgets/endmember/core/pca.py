@@ -16,6 +16,7 @@ from endmember.core.checks import (
     canonical_csr,
     check_array_kind,
     check_dtype,
+    check_flat,
     check_values,
     is_dask,
     native,
@@ -194,13 +195,9 @@ class PCA(TransformerMixin, BaseEstimator):
         if isinstance(X, SpectrumImage):
             X = X.spectra
         check_array_kind(X, "counts X")
+        check_flat(X, "counts X")
         if is_dask(X):
             check_dtype(X.dtype, "counts X")
-            if X.ndim != 2:
-                raise ValueError(
-                    f"counts X have shape {X.shape}; expected (n_pixels, n_channels). Reshape "
-                    "them, or pass em.SpectrumImage(X).spectra."
-                )
             validate_data(self, X=np.zeros((1, X.shape[1])), reset=reset)
             return X
         if sp.issparse(X):
