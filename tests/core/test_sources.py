@@ -114,8 +114,28 @@ def test_truncated_file_says_that_it_is_damaged(map_file, kept, lazy):
         em.open(map_file, lazy=lazy)
 
 
-def test_setting_that_no_reader_knows_is_named(map_file):
-    with pytest.raises(ValueError, match=r"could not be read .*'colour'"):
+def test_setting_that_the_reader_does_not_know_is_named(map_file, tmp_path):
+    message = r"needle\.hspy .* \(HSPY: the reader knows no setting 'colour'\); leave 'colour' out"
+    with pytest.raises(TypeError, match=message):
+        em.open(map_file, colour="red")
+    hs.signals.Signal1D(np.ones((3, 4, 6), "u1")).save(tmp_path / "map.rpl")
+    with pytest.raises(TypeError, match=r"\(Ripple: the reader knows no setting 'colour'\); leave"):
+        em.open(tmp_path / "map.rpl", colour="red")
+
+
+def test_every_reader_of_an_ending_says_what_is_wrong(tmp_path):
+    (tmp_path / "map.csv").write_bytes(b"cut short")
+    message = r"\(Impulse: .*; Protochips: the reader knows no setting 'colour'\); leave"
+    with pytest.raises(TypeError, match=message):
+        em.open(tmp_path / "map.csv", colour="red")
+
+
+def test_fault_inside_a_reader_is_no_unknown_setting(map_file, monkeypatch):
+    def fail(path, **settings):
+        raise TypeError("'NoneType' object is not subscriptable")
+
+    monkeypatch.setattr("rsciio.hspy.file_reader", fail)
+    with pytest.raises(ValueError, match=r"could not be read .*NoneType"):
         em.open(map_file, colour="red")
 
 

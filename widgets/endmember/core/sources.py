@@ -98,16 +98,28 @@ def _read(path, **settings):
             f"path {path.name!r} ends in {path.suffix!r}, which no reader knows; export it as "
             ".hspy, or load the array yourself and pass it to em.SpectrumImage."
         )
-    problems = []
+    problems, unknown = [], []
     for plugin in formats:
         try:
             return import_module(plugin["api"]).file_reader(str(path), **settings)
         except Exception as error:  # readers fail in their own ways on a damaged file
-            problems.append(f"{plugin['name']}: {error}")
+            setting = _unknown_setting(error, settings)
+            unknown += [setting] if setting else []
+            problem = f"the reader knows no setting {setting!r}" if setting else error
+            problems.append(f"{plugin['name']}: {problem}")
+    found = f"{path.name} could not be read ({'; '.join(problems)})"
+    if unknown:
+        raise TypeError(f"{found}; leave {unknown[0]!r} out, or look its name up in RosettaSciIO.")
     raise ValueError(
-        f"{path.name} could not be read ({'; '.join(problems)}); the file may be damaged or cut "
-        "short. Copy it again from its source."
+        f"{found}; the file may be damaged or cut short. Copy it again from its source."
     )
+
+
+def _unknown_setting(error, settings):
+    """Return the setting that a reader, or the library below it, refused to know."""
+    if not isinstance(error, TypeError) or "keyword argument" not in str(error):
+        return None
+    return next((name for name in settings if repr(name) in str(error)), None)
 
 
 def _is_spectrum_image(tree):
