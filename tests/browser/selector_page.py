@@ -133,7 +133,7 @@ class SelectorPage:
     def curve(self, which):
         """Counts along a curve of the spectrum, read off its path by the ticks of the axis."""
         line = self.spectrum.locator("path.line").nth({"counts": 0, "model": 1}[which])
-        path = line.get_attribute("d")
+        path = line.get_attribute("d") or ""  # nothing is drawn of what is not known
         heights = np.array([float(y) for y in re.findall(r"[ML][^,]+,([-\d.e]+)", path)])
         ticks = self.spectrum.locator(".axis").nth(1).locator(".tick")
         at = [

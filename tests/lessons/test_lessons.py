@@ -1,9 +1,11 @@
 """Every lesson runs from top to bottom, quickly, and stores no outputs."""
 
+import re
 import time
 from pathlib import Path
 
 import jupytext
+import nbformat
 import pytest
 from nbclient import NotebookClient
 
@@ -24,6 +26,17 @@ def test_a_lesson_runs_in_under_a_minute(lesson, tmp_path):
     assert time.monotonic() - start < 60
     shown = [o for cell in notebook.cells for o in cell.get("outputs", [])]
     assert not [o for o in shown if o.get("name") == "stderr"]
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_snippets_between_the_cells_run_after_them(lesson, tmp_path):
+    notebook = jupytext.read(lesson)
+    prose = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    snippets = re.findall(r"^```python\n(.*?)^```", prose, flags=re.M | re.S)
+    assert snippets
+    notebook.cells += [nbformat.v4.new_code_cell(snippet) for snippet in snippets]
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=120, kernel_name="python3", resources=resources).execute()
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)

@@ -4,9 +4,11 @@ import ast
 
 import numpy as np
 import pytest
+import traitlets as tl
 
 import endmember as em
-from endmember.widgets.rank_selector import _even_ticks, _log_ticks
+from endmember.widgets.scree_plot import log_ticks
+from endmember.widgets.spectrum_plot import even_ticks
 
 
 @pytest.fixture
@@ -52,28 +54,29 @@ def test_controls_and_state_move_each_other(selector, control, widget_trait, tra
 
 def test_the_handle_and_its_line_stand_at_the_rank(selector):
     selector.value = 3
-    np.testing.assert_array_equal(selector.handle.x, [3.0])
-    np.testing.assert_array_equal(selector.line.x, [3.0, 3.0])
-    assert selector.handle.x.dtype == float  # whole numbers would be cut while it is dragged
+    np.testing.assert_array_equal(selector.scree.handle.x, [3.0])
+    np.testing.assert_array_equal(selector.scree.line.x, [3.0, 3.0])
+    assert selector.scree.handle.x.dtype == float  # whole numbers would be cut while it is dragged
 
 
 def test_what_the_page_moved_is_not_sent_back_to_it(selector):
     """An echo would pull the handle back under a moving hand."""
     sent = []
-    for widget in (selector.handle, selector.line, selector.rank):
-        widget._send = lambda message, buffers=None: sent.append(message)
+    for widget in (selector.scree.handle, selector.scree.line, selector.rank, selector.map):
+        widget._send = lambda message, buffers=None: sent.append(message["method"])
+    selector.rank.set_state({"value": 2})  # the page tells of its number box first
     selector.map.set_state({"rank": 2})
-    assert selector.state.rank == 2
-    assert sent == []
+    assert selector.state.rank == selector.value == 2
+    assert "update" not in sent  # an echo_update is for other pages that show the same widget
 
 
 def test_scree_shows_the_eigenvalues_in_view_and_the_noise_edge(selector):
     pca = selector.state.pca
-    np.testing.assert_array_equal(selector.points.y, pca.scree_[:20])
-    np.testing.assert_array_equal(selector.edge.y, [pca.noise_edge_] * 2)
-    assert selector._y.min < min(pca.scree_[19], pca.noise_edge_)
-    assert selector._y.max > pca.scree_[0]
-    orange = [color == selector.points.colors[0] for color in selector.points.colors]
+    np.testing.assert_array_equal(selector.scree.points.y, pca.scree_[:20])
+    np.testing.assert_array_equal(selector.scree.edge.y, [pca.noise_edge_] * 2)
+    assert selector.scree._y.min < min(pca.scree_[19], pca.noise_edge_)
+    assert selector.scree._y.max > pca.scree_[0]
+    orange = [color == selector.scree.points.colors[0] for color in selector.scree.points.colors]
     assert sum(orange) == pca.n_above_edge_ == 3
 
 
@@ -106,6 +109,36 @@ def test_result_is_the_fitted_estimator(selector, image):
     np.testing.assert_array_equal(selector.result().components_, expected.components_)
 
 
+@pytest.mark.parametrize(("trait", "value"), [("value", 7), ("value", 0), ("pixel", (14, 0))])
+def test_a_value_out_of_range_is_refused_and_the_old_one_stays(selector, trait, value):
+    before = getattr(selector, trait)
+    with pytest.raises(tl.TraitError):
+        setattr(selector, trait, value)
+    assert getattr(selector, trait) == before
+    assert (selector.state.rank, selector.state.pixel) == (selector.value, selector.pixel)
+
+
+def test_a_scaling_that_is_refused_does_not_stay_in_the_dropdown():
+    sparse = np.random.default_rng(0).poisson(0.02, size=(10, 12, 40))
+    selector = em.RankSelector(em.SpectrumImage(sparse))
+    selector.weighting.value = "biwhiten"
+    assert selector.weighting.value == selector.state.weighting == "poisson"
+    assert "Keenan-Kotula scaling is shown" in selector.message.value
+
+
+@pytest.mark.parametrize("first", ["poisson", "biwhiten"])
+def test_scree_of_either_scaling_has_a_point_for_every_eigenvalue(first):
+    rng = np.random.default_rng(2)
+    rates = np.full((9, 10, 30), 3.0)
+    rates[..., :8] = 0.05  # too few counts to be biwhitened
+    selector = em.RankSelector(em.SpectrumImage(rng.poisson(rates)), weighting=first)
+    for weighting in ("poisson", "biwhiten", "poisson"):
+        selector.weighting.value = weighting
+        points, scree = selector.scree.points, selector.state.pca.scree_[:20]
+        assert points.x.size == points.y.size == scree.size
+        assert selector.scree._x.max > points.x[-1]
+
+
 def test_titles_are_escaped(selector):
     title = selector.children[0].value
     assert "&lt;b&gt;three&lt;/b&gt;" in title
@@ -120,14 +153,14 @@ def test_unknown_keywords_are_refused(image):
 def test_noiseless_data_draw_no_zero_on_the_log_scale():
     counts = np.outer(np.arange(1.0, 31.0), np.arange(1.0, 13.0)).reshape(5, 6, 12)
     selector = em.RankSelector(em.SpectrumImage(counts))
-    assert (np.asarray(selector.points.y) > 0).all()
+    assert (np.asarray(selector.scree.points.y) > 0).all()
 
 
 @pytest.mark.parametrize("high", [0.11, 1.1, 3.3, 16.5, 990.0, 8.1e4])
 def test_axis_ticks_are_few_round_and_in_range(high):
-    ticks = _even_ticks(high)
+    ticks = even_ticks(high)
     assert 2 <= len(ticks) <= 7
     assert 0 == ticks[0] < ticks[-1] <= high
-    log = _log_ticks(high / 1e3, high)
+    log = log_ticks(high / 1e3, high)
     assert ((log >= high / 1e3) & (log <= high)).all()
     assert 2 <= len(log) <= 12

@@ -83,6 +83,28 @@ def test_hidden_pixels_are_left_out_and_may_still_be_looked_at(small):
     np.testing.assert_array_equal(state.counts(), small.counts[2, 4])
 
 
+def test_a_hidden_pixel_has_no_model_and_is_not_the_first_to_be_looked_at(small):
+    counts = small.counts.astype(float)
+    counts[5:8] = np.nan
+    mask = np.isnan(counts).all(axis=-1)
+    state = RankState(em.SpectrumImage(counts, mask=mask))
+    assert not mask[state.pixel]
+    state.pixel = (6, 4)  # the middle, hidden
+    assert np.isnan(state.model()).all()
+
+
+def test_pixels_that_cannot_be_biwhitened_are_told_of():
+    rates = np.zeros((3000, 60))
+    rates[30:, :40], rates[:30, 40:] = 2, 20
+    counts = np.random.default_rng(0).poisson(rates).reshape(50, 60, 60)
+    state = RankState(counts)
+    assert state.weighting == "biwhiten"
+    assert state.message.startswith("30 pixels with ")
+    state.weighting = "poisson"
+    assert state.message == ""
+    assert state.suggested_rank == 2
+
+
 def test_result_and_code_agree(state):
     state.rank = 3
     names = {}

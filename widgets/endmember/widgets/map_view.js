@@ -14,11 +14,15 @@ const SHADES = {
 };
 const HIDDEN = [128, 128, 128, 60]; // a pixel behind the mask: a veil, no colour of the map
 const TARGET_SIZE = 400; // of the longer side, in CSS pixels, before rounding to whole pixels
+const LARGEST_SIZE = 800; // of the longer side; a larger map is shown smaller than it is
+const SMALLEST_SIZE = 48; // of the shorter side, so that a line scan can be pointed at
+const SAMPLE = 16384; // values that the ends of the colour scale are judged by
 const LOWEST_CEILING = 3; // of a residual map, where noise is 1: noise must not fill the scale
-const SAVE_EVERY = 50; // ms between messages to the kernel while the pointer moves
+const REST = 60; // ms that the pointer rests on a pixel before its counts are asked for
 const STALE_AFTER = 200; // ms to wait for a pixel's counts before the old ones are taken away
 
-const floats = (view) => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+const bytes = (view) => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
+const floats = (view) => new Float32Array(bytes(view));
 
 /** Colour map as 256 RGBA values packed for a little-endian Uint32Array. */
 function shades(name) {
@@ -34,13 +38,17 @@ function shades(name) {
   });
 }
 
-/** Value below which a share of the finite values lies, from a few thousand of them. */
-function quantile(values, share) {
-  const step = Math.max(1, Math.floor(values.length / 4096));
+const gcd = (a, b) => (b ? gcd(b, a % b) : a);
+
+/** Values below which shares of the finite ones lie, from a sample that meets every column. */
+function quantiles(values, columns, shares) {
+  let step = Math.max(1, Math.floor(values.length / SAMPLE));
+  while (gcd(step, columns) > 1) step += 1;
   const sample = [];
   for (let p = 0; p < values.length; p += step) if (Number.isFinite(values[p])) sample.push(values[p]);
-  sample.sort((a, b) => a - b);
-  return sample.length ? sample[Math.min(sample.length - 1, Math.floor(share * sample.length))] : 1;
+  const sorted = Float32Array.from(sample).sort();
+  const last = sorted.length - 1;
+  return shares.map((share) => (last < 0 ? 1 : sorted[Math.min(last, Math.floor(share * sorted.length))]));
 }
 
 /** Round 1, 2 or 5 times a power of ten, at most `length`. */
@@ -53,15 +61,19 @@ const short = (value) => (Number.isFinite(value) ? Number(value.toPrecision(3)).
 
 /** Factors of a model, ``counts ≈ heights * (scores @ spectra)``, with scores in noise units. */
 class Factors {
-  constructor({ scores, spectra, heights, norms, edge, n_channels }) {
-    this.scores = floats(scores);
+  constructor({ scores, scales, spectra, heights, norms, edge, n_channels }) {
     this.spectra = floats(spectra);
     this.heights = floats(heights);
     this.norms = floats(norms);
     this.edge = edge;
     this.nScaled = n_channels; // channels that take part; a spectrum may hold more
     this.nPixels = this.heights.length;
+    this.scores = Float32Array.from(new Int16Array(bytes(scores)));
     this.nComponents = this.scores.length / this.nPixels;
+    floats(scales).forEach((scale, k) => {
+      const component = this.scores.subarray(k * this.nPixels, (k + 1) * this.nPixels);
+      for (let p = 0; p < component.length; p++) component[p] *= scale;
+    });
     this.nChannels = this.spectra.length / this.nComponents;
   }
 
@@ -94,9 +106,10 @@ class Factors {
     return values;
   }
 
-  /** Model spectrum of a pixel, in counts. */
+  /** Model spectrum of a pixel, in counts; NaN where the pixel was left out. */
   spectrum(pixel, rank) {
     const model = new Float64Array(this.nChannels);
+    if (!(this.heights[pixel] > 0)) return model.fill(NaN);
     for (let k = 0; k < Math.min(rank, this.nComponents); k++) {
       const amount = this.scores[k * this.nPixels + pixel] * this.heights[pixel];
       const row = k * this.nChannels;
@@ -119,7 +132,6 @@ class Core {
     listen(["residual", "colors", "caption"], () => this.repaint());
     listen(["pixel", "hovered"], () => (this.drawSpectrum(), this.views.forEach((v) => v.mark())));
     listen(["counts"], () => this.drawCounts());
-    listen(["pinned"], () => this.drawCounts());
   }
 
   read() {
@@ -142,8 +154,10 @@ class Core {
     const key = `${rank} ${kind}`;
     if (this.painted?.key !== key) {
       const values = this.factors ? this.factors.residual(rank, kind) : floats(this.model.get("values"));
-      const top = quantile(values, 0.995);
-      const limits = this.factors ? [0, Math.max(LOWEST_CEILING, top)] : [quantile(values, 0), top];
+      const columns = this.model.get("shape")[1];
+      const [low, high] = quantiles(values, columns, [0.005, 0.995]);
+      const isLeading = this.factors && kind === "leading";
+      const limits = isLeading ? [0, Math.max(LOWEST_CEILING, high)] : [low, high];
       this.painted = { key, values, limits };
     }
     return this.painted;
@@ -196,7 +210,10 @@ class Core {
     if (old === pixel || (old && pixel && old[0] === pixel[0] && old[1] === pixel[1])) return;
     this.model.set(name, pixel);
     if (name === "pixel") this.model.save_changes();
-    else this.saving ??= setTimeout(() => ((this.saving = null), this.model.save_changes()), SAVE_EVERY);
+    else {
+      clearTimeout(this.saving);
+      this.saving = setTimeout(() => this.model.save_changes(), REST);
+    }
   }
 
   drawSpectrum() {
@@ -210,14 +227,18 @@ class Core {
   drawCounts() {
     clearTimeout(this.waiting);
     const { pixel, values } = this.model.get("counts");
-    if (pixel && this.flat(pixel) === this.flat(this.probed)) {
-      this.followers.counts?.set("y", Float64Array.from(floats(values)));
-    } else {
-      this.waiting = setTimeout(() => {
-        const nothing = this.followers.counts?.get("y").map(() => 0);
-        if (nothing) this.followers.counts.set("y", nothing);
-      }, STALE_AFTER);
+    const isKnown = pixel && this.flat(pixel) === this.flat(this.probed);
+    if (isKnown) this.showCounts(Float64Array.from(floats(values)), false);
+    else {
+      const nothing = new Float64Array(this.factors.nChannels).fill(NaN);
+      this.waiting = setTimeout(() => this.showCounts(nothing, true), STALE_AFTER);
     }
+  }
+
+  showCounts(counts, areMissing) {
+    this.followers.counts?.set("y", counts);
+    this.countsAreMissing = areMissing;
+    this.views.forEach((view) => view.tell());
   }
 
   repaint() {
@@ -230,7 +251,9 @@ class View {
   constructor(core, el) {
     this.core = core;
     const [rows, columns] = core.model.get("shape");
-    const scale = Math.max(1, Math.round(TARGET_SIZE / Math.max(rows, columns)));
+    const longer = Math.max(rows, columns);
+    const scale = Math.max(1, Math.round(TARGET_SIZE / longer)) * Math.min(1, LARGEST_SIZE / longer);
+    const [height, width] = [rows, columns].map((n) => Math.max(SMALLEST_SIZE, n * scale));
     el.classList.add("endmember-map");
     el.setAttribute("data-lm-suppress-shortcuts", "true"); // keys are the map's while it has focus
     el.innerHTML = `
@@ -238,29 +261,36 @@ class View {
       <div class="frame">
         <div class="stage" tabindex="0" role="application" aria-roledescription="map">
           <canvas class="data" width="${columns}" height="${rows}"></canvas>
-          <canvas class="marks"></canvas>
+          <canvas class="scale"></canvas>
+          <div class="ring chosen"></div>
+          <div class="ring hovered"></div>
         </div>
         <div class="bar"><span class="top"></span><canvas width="1" height="256"></canvas><span class="bottom"></span></div>
         <div class="unit"></div>
       </div>
-      <output class="readout" aria-live="polite"></output>`;
+      <div class="readout"></div>
+      <div class="spoken" aria-live="polite"></div>`;
     const find = (selector) => el.querySelector(selector);
     this.caption = find(".caption");
     this.stage = find(".stage");
     this.data = find(".data");
-    this.marks = find(".marks");
+    this.scale = find(".scale");
+    this.rings = [find(".chosen"), find(".hovered")];
     this.bar = find(".bar canvas");
     this.ends = [find(".bottom"), find(".top")];
     this.unit = find(".unit");
     this.readout = find(".readout");
-    this.stage.style.width = `${columns * scale}px`;
-    this.stage.style.aspectRatio = `${columns} / ${rows}`;
+    this.spoken = find(".spoken");
+    this.stage.style.width = `${width}px`;
+    this.stage.style.aspectRatio = `${width} / ${height}`;
+    if (scale < 1) this.data.style.imageRendering = "auto"; // pixels smaller than the screen's
     this.stage.addEventListener("pointermove", (event) => core.setPixel("hovered", this.pixelAt(event)));
     this.stage.addEventListener("pointerleave", () => core.setPixel("hovered", null));
     this.stage.addEventListener("click", (event) => core.setPixel("pixel", this.pixelAt(event)));
     this.stage.addEventListener("keydown", (event) => this.press(event));
     this.resizing = new ResizeObserver(([entry]) => {
       this.size = entry.contentRect;
+      this.drawScaleBar();
       this.mark();
     });
     this.resizing.observe(this.stage);
@@ -284,6 +314,7 @@ class View {
   }
 
   press(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return; // the browser's own
     const step = event.shiftKey ? 10 : 1;
     const moves = { ArrowUp: [-step, 0], ArrowDown: [step, 0], ArrowLeft: [0, -step], ArrowRight: [0, step] };
     const ranks = { PageUp: 1, "+": 1, PageDown: -1, "-": -1 };
@@ -292,6 +323,7 @@ class View {
     else return;
     event.preventDefault();
     event.stopPropagation();
+    this.spoken.textContent = this.name();
   }
 
   move([down, right]) {
@@ -318,51 +350,60 @@ class View {
     new Uint32Array(bar.data.buffer).set(colors.slice().reverse());
     this.bar.getContext("2d").putImageData(bar, 0, 0);
     this.ends.forEach((end, i) => (end.textContent = short(limits[i])));
-    const rank = this.core.model.get("rank");
-    const caption = this.core.model.get("caption");
-    this.caption.textContent = caption.replaceAll("{rank}", rank).replaceAll("{next}", rank + 1);
+    this.caption.textContent = this.captionText();
     this.unit.textContent = this.core.model.get("unit");
     this.mark();
+    this.name();
   }
 
-  /** Draw what lies over the map: the pixels pointed at and the scale bar. */
+  captionText() {
+    const [rank, last] = [this.core.model.get("rank"), this.core.factors?.nComponents];
+    const words = { "{rank}": rank, "{next}": rank + 1, "{last}": last };
+    const caption = this.core.model.get("caption");
+    if (rank >= last && caption.includes("{next}")) return `rank ${rank}: no component is kept beyond`;
+    return caption.replace(/{rank}|{next}|{last}/g, (word) => words[word]);
+  }
+
+  /** Show which pixels are chosen and pointed at. */
   mark() {
-    const ratio = window.devicePixelRatio || 1;
     const { width, height } = this.size ?? {};
     if (!width) return; // not on the page yet
-    if (this.marks.width !== Math.round(width * ratio)) {
-      this.marks.width = Math.round(width * ratio);
-      this.marks.height = Math.round(height * ratio);
-    }
-    const pen = this.marks.getContext("2d");
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    pen.clearRect(0, 0, width, height);
-    this.drawScaleBar(pen, width, height);
-    const model = this.core.model;
-    this.drawRing(pen, model.get("pixel"), width, height, 6);
-    if (model.get("hovered")) this.drawRing(pen, model.get("hovered"), width, height, 4);
+    const [rows, columns] = this.core.model.get("shape");
+    const pixels = [this.core.model.get("pixel"), this.core.model.get("hovered")];
+    this.rings.forEach((ring, i) => {
+      ring.hidden = !pixels[i];
+      if (!pixels[i]) return;
+      const [row, column] = pixels[i];
+      const [x, y] = [((column + 0.5) * width) / columns, ((row + 0.5) * height) / rows];
+      ring.style.transform = `translate(${x}px, ${y}px) translate(-50%, -50%)`;
+    });
+    this.tell();
+  }
+
+  /** Say which pixel is looked at, and what it holds. */
+  tell() {
     const [row, column] = this.core.probed;
     const value = short(this.core.values().values[this.core.flat([row, column])]);
-    this.readout.textContent = `row ${row}, column ${column}: ${value}`;
-    this.stage.setAttribute("aria-label", `${this.caption.textContent}. ${this.readout.textContent}`);
+    const missing = this.core.countsAreMissing ? " (its counts need a running kernel)" : "";
+    this.readout.textContent = `row ${row}, column ${column}: ${value}${missing}`;
   }
 
-  drawRing(pen, [row, column], width, height, radius) {
-    const [rows, columns] = this.core.model.get("shape");
-    const size = Math.max(radius, width / columns);
-    const [x, y] = [((column + 0.5) * width) / columns, ((row + 0.5) * height) / rows];
-    for (const [color, line] of [["#000", 3], ["#fff", 1.5]]) {
-      pen.strokeStyle = color;
-      pen.lineWidth = line;
-      pen.beginPath();
-      pen.arc(x, y, size, 0, 2 * Math.PI);
-      pen.stroke();
-    }
+  /** Name the map for those who do not see it. */
+  name() {
+    const name = `${this.caption.textContent}. ${this.readout.textContent}`;
+    this.stage.setAttribute("aria-label", name);
+    return name;
   }
 
-  drawScaleBar(pen, width, height) {
+  drawScaleBar() {
+    const ratio = window.devicePixelRatio || 1;
+    const { width, height } = this.size;
     const { size, unit } = this.core.model.get("pixel_size");
-    if (!size) return;
+    this.scale.width = Math.round(width * ratio);
+    this.scale.height = Math.round(height * ratio);
+    if (!size || height < 2 * SMALLEST_SIZE) return;
+    const pen = this.scale.getContext("2d");
+    pen.scale(ratio, ratio);
     const pixel = width / this.core.model.get("shape")[1];
     const length = roundLength((0.3 * width * size) / pixel);
     const across = (length / size) * pixel;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import anywidget
@@ -14,7 +13,30 @@ from ipywidgets import Widget, widget_serialization
 HERE = Path(__file__).parent
 
 
-class MapView(anywidget.AnyWidget):
+class Hearing:
+    """A widget that knows when a change comes from the page, which must not be told it again.
+
+    The page moves its own marks at once and may be further by the time the kernel has heard: an
+    answer with an older value would pull a handle back under a moving hand.
+    """
+
+    _hears_in = None
+
+    @property
+    def is_hearing(self):
+        """Whether the present change comes from the page."""
+        return self._hears_in == threading.get_ident()
+
+    def set_state(self, sync_data):
+        """Take over what the page has changed."""
+        self._hears_in = threading.get_ident()
+        try:
+            super().set_state(sync_data)
+        finally:
+            self._hears_in = None
+
+
+class MapView(Hearing, anywidget.AnyWidget):
     """A map on a canvas, with a pixel to point at.
 
     Row 0 is at the top, column 0 at the left, and every pixel is ``(row, column)`` as NumPy
@@ -72,38 +94,40 @@ class MapView(anywidget.AnyWidget):
             shape, traits["values"] = values.shape, values.tobytes()
         if shape is None:
             raise ValueError("a map needs values of shape (rows, columns), or a shape.")
-        self._hearing = threading.local()
         super().__init__(shape=tuple(int(n) for n in shape), **traits)
 
-    @property
-    def is_hearing(self):
-        """Whether the present change comes from the page, which has moved its own marks."""
-        return getattr(self._hearing, "now", False)
-
-    def set_state(self, sync_data):
-        """Take over what the page has changed."""
-        with self._listen():
-            super().set_state(sync_data)
-
     @tl.validate("pixel", "hovered")
-    def _inside(self, proposal):
-        pixel = proposal["value"]
-        if pixel is not None and not all(
-            0 <= i < n for i, n in zip(pixel, self.shape, strict=True)
-        ):
-            raise tl.TraitError(
-                f"{proposal['trait'].name} {pixel} lies outside the map of shape {self.shape}."
-            )
-        return pixel
-
-    @contextmanager
-    def _listen(self):
-        self._hearing.now = True
-        try:
-            yield
-        finally:
-            self._hearing.now = False
+    def _is_pixel(self, proposal):
+        return check_inside(proposal["value"], self.shape)
 
     @classmethod
     def _settings(cls):
         return sorted(cls.class_own_traits())
+
+
+def check_inside(pixel, shape):
+    """Return a pixel of the map, or None as it is; refuse any other."""
+    if pixel is None or all(0 <= i < n for i, n in zip(pixel, shape, strict=True)):
+        return pixel
+    raise tl.TraitError(f"pixel {pixel} lies outside the map of shape {shape}.")
+
+
+def pack_factors(factors):
+    """Make factors small for the page: scores as int16, one scale a component.
+
+    Parameters
+    ----------
+    factors : dict
+        What :meth:`RankState.factors` returns. Scores lose at most 1/65534 of the largest one,
+        far less than the noise of 1 that they are measured in.
+
+    Returns
+    -------
+    dict
+        The same with bytes instead of arrays, and the ``scales`` of the scores.
+    """
+    scores = factors["scores"]
+    scales = np.abs(scores).max(axis=1) / np.float32(32767)
+    steps = scores / np.where(scales > 0, scales, 1)[:, None]
+    packed = {**factors, "scores": np.rint(steps).astype("<i2"), "scales": scales.astype("<f4")}
+    return {k: v.tobytes() if isinstance(v, np.ndarray) else v for k, v in packed.items()}

@@ -8,7 +8,9 @@ import numpy as np
 import traitlets as tl
 
 from endmember.core.pca import PCA
+from endmember.core.products import marginals
 from endmember.core.sources import as_spectrum_image
+from endmember.widgets.map_view import check_inside
 
 MAX_RANK = 12  # as far as the handle goes; beyond it a scree is read from its numbers
 N_BEYOND = 4  # components kept past the last rank, so that its residual has some to look at
@@ -26,7 +28,8 @@ class RankState(tl.HasTraits):
         Highest rank to choose; turning it up keeps more components in memory.
     weighting : {"biwhiten", "poisson"}, default="biwhiten"
         Scaling of the noise; see :class:`PCA`. Where a map holds too few counts to be
-        biwhitened, ``"poisson"`` is taken and `message` says so.
+        biwhitened, or falls into parts that share no channels, ``"poisson"`` is taken and
+        `message` says so.
 
     Attributes
     ----------
@@ -35,7 +38,7 @@ class RankState(tl.HasTraits):
     pixel : tuple of int
         Row and column of the probed pixel.
     message : str
-        What went wrong, or nothing.
+        What the scaling could not do, or nothing.
     """
 
     rank = tl.Int(1, min=1)
@@ -65,7 +68,7 @@ class RankState(tl.HasTraits):
         super().__init__()
         self._choose_first(weighting)
         self.rank = self.suggested_rank
-        self.pixel = tuple(n // 2 for n in self.shape)
+        self.pixel = self._first_pixel()
 
     # what the components say
 
@@ -127,9 +130,14 @@ class RankState(tl.HasTraits):
         return self.image.spectrum(*self._index(self.probed))
 
     def model(self):
-        """Return the spectrum of the probed pixel at the chosen rank, in counts."""
-        pca = self.pca
-        scores = pca.transform(self.counts()[None, :])[0, : self.rank]
+        """Return the spectrum of the probed pixel at the chosen rank, in counts.
+
+        NaN where the pixel is hidden or took no part.
+        """
+        pca, row = self.pca, self.image.pixel_row(*self._index(self.probed))
+        if row is None or pca.pixel_scale_[row] == 0:
+            return np.full(self.image.n_channels, np.nan)
+        scores = pca.transform(self.image.spectra[[row]])[0, : self.rank]
         return scores @ pca.components_[: self.rank]
 
     def result(self):
@@ -148,44 +156,64 @@ class RankState(tl.HasTraits):
 
     # settings
 
-    @tl.validate("rank")
-    def _within_max_rank(self, proposal):
-        if proposal["value"] > self.max_rank:
+    def check_rank(self, rank):
+        """Return the rank, or say why it cannot be chosen."""
+        if rank > self.max_rank:
             raise tl.TraitError(
-                f"rank is {proposal['value']} but the handle goes to {self.max_rank}; make the "
-                "selector with a higher max_rank."
+                f"rank is {rank} but the handle goes to {self.max_rank}; make the selector with a "
+                "higher max_rank."
             )
-        return proposal["value"]
+        return rank
+
+    def check_pixel(self, pixel):
+        """Return the pixel, or say why it is none of this map."""
+        return check_inside(pixel, self.shape)
+
+    @tl.validate("rank")
+    def _is_rank(self, proposal):
+        return self.check_rank(proposal["value"])
 
     @tl.validate("pixel", "hovered")
-    def _inside(self, proposal):
-        pixel = proposal["value"]
-        if pixel is None or all(0 <= i < n for i, n in zip(pixel, self.shape, strict=True)):
-            return pixel
-        raise tl.TraitError(
-            f"{proposal['trait'].name} {pixel} lies outside the map of shape {self.shape}."
-        )
+    def _is_pixel(self, proposal):
+        return self.check_pixel(proposal["value"])
 
     @tl.validate("weighting")
     def _can_be_fitted(self, proposal):
         """Keep the old weighting where the new one cannot be had, and say why."""
+        weighting = proposal["value"]
         try:
-            self._fit(proposal["value"])
+            self.message = self._left_out(self._fit(weighting))
         except ValueError as error:
-            self.message = str(error)
-            return self.weighting
-        self.message = ""
-        return proposal["value"]
+            self.message = f"Keenan-Kotula scaling is shown: {error}"
+            return "poisson"
+        return weighting
 
     def _choose_first(self, weighting):
         if weighting not in WEIGHTINGS:
             raise ValueError(f"weighting is {weighting!r}; choose one of {WEIGHTINGS}.")
-        try:
-            self._fit(weighting)
-            self.weighting = weighting
-        except ValueError as error:
-            self.weighting = "poisson"
-            self.message = str(error)
+        self.weighting = weighting  # or the other one, where this one is refused
+
+    def _left_out(self, pca):
+        """Say what the scaling could not take in, where that is worth knowing."""
+        counts = marginals(self.image.spectra)[0]
+        n_left = np.count_nonzero((pca.pixel_scale_ == 0) & (counts > 0))
+        if n_left == 0:
+            return ""
+        share = counts[pca.pixel_scale_ == 0].sum() / counts.sum()
+        return (
+            f"{n_left} pixels with {share:.1%} of the counts could not be biwhitened and are left "
+            "out, perhaps a rare phase of its own: compare with Keenan-Kotula scaling."
+        )
+
+    def _first_pixel(self):
+        """Return the visible pixel nearest to the middle of the map."""
+        middle = [n // 2 for n in self.shape]
+        visible = np.ones(self.shape, dtype=bool)
+        if self.image.mask is not None:
+            visible = ~self.image.mask.reshape(self.shape)
+        pixels = np.argwhere(visible)
+        nearest = pixels[((pixels - middle) ** 2).sum(axis=1).argmin()]
+        return tuple(int(i) for i in nearest)
 
     def _fit(self, weighting):
         with self._lock:
