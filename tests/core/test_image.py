@@ -339,6 +339,17 @@ def test_dense_counts_are_seen_not_copied():
     counts[0, 0, 0] = 2  # the caller's own array stays writeable
 
 
+def test_csr_counts_are_seen_not_copied():
+    counts = sp.csr_array(np.eye(6, 4, dtype=np.uint8))
+    image = em.SpectrumImage(counts, navigation_shape=(2, 3))
+    for part in ("data", "indices", "indptr"):
+        assert np.shares_memory(getattr(image.spectra, part), getattr(counts, part))
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(image.spectra, part)[:] = 7
+    counts.data[0] = 2  # the caller's own array stays writeable
+    assert image.spectra[0, 0] == 2
+
+
 def test_settings_are_copies():
     mask, metadata = np.eye(3, dtype=bool), {"General": {"title": "a"}}
     image = em.SpectrumImage(np.ones((3, 3, 4)), mask=mask, metadata=metadata)

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import typeof
 
+import endmember as em
 from endmember.core import blocks, products
 from strategies import ESTIMATOR_FORMS, spectra_in
 
@@ -49,6 +51,29 @@ def test_every_form_gives_the_products_of_numpy(form, case):
     for expected, found in expected_and_found:
         assert found.dtype == np.float64
         np.testing.assert_allclose(found, expected, rtol=RTOL)
+
+
+@pytest.mark.parametrize("form", ["csr", "dense"])
+def test_kernels_see_one_type_of_counts_whether_they_may_be_written_or_not(form, monkeypatch):
+    seen = []
+
+    def watch(name):
+        kernel = getattr(products, name)
+
+        def watched(*arrays):
+            seen.append((name, *map(typeof, arrays)))
+            return kernel(*arrays)
+
+        monkeypatch.setattr(products, name, watched)
+
+    for name in ("index_columns", "gram_csr", "sweep_csr", "sweep_dense"):
+        watch(name)
+    spectra = spectra_in(form, np.ones((4, 3), dtype=np.uint16))
+    held = em.SpectrumImage(spectra, navigation_shape=(2, 2)).spectra
+    for counts in (spectra, held):
+        products.weighted_gram(counts, np.ones(4))
+        products.sinkhorn_sweep(counts, np.ones(3), np.ones(4))
+    assert seen[: len(seen) // 2] == seen[len(seen) // 2 :]  # so that each is compiled once
 
 
 @pytest.mark.parametrize("form", ESTIMATOR_FORMS)

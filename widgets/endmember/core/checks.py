@@ -83,6 +83,21 @@ def native(values):
     return values if values.dtype == dtype else values.astype(dtype)
 
 
+def read_only(values):
+    """Return a view that cannot be written; the caller's own array stays as it is."""
+    values = values.view()
+    values.flags.writeable = False
+    return values
+
+
+def read_only_csr(counts):
+    """Return canonical CSR counts with views of their arrays that cannot be written."""
+    arrays = (counts.data, counts.indices, counts.indptr)
+    views = sp.csr_array(tuple(map(read_only, arrays)), shape=counts.shape)
+    views.has_canonical_format = True  # else SciPy looks again, or sorts in place
+    return views
+
+
 def canonical_csr(counts):
     """Return a CSR array with sorted, unique indices; the caller's arrays stay as they are."""
     with_values = sp.csr_array(counts)

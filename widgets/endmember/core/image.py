@@ -22,7 +22,8 @@ class SpectrumImage:
     ----------
     counts : array_like, scipy.sparse array or dask array
         Counts of shape ``(*navigation_shape, n_channels)``; sparse counts have shape
-        ``(n_pixels, n_channels)``. Dense counts are not copied, and never changed.
+        ``(n_pixels, n_channels)``. NumPy and CSR counts are not copied where their form allows
+        it, and never changed: the image holds read-only views.
     axis : array_like of shape (n_channels,) or em.Axis, optional
         Signal axis in `unit`, strictly rising or falling. By default the channel numbers,
         without a unit.

@@ -16,6 +16,8 @@ from endmember.core.checks import (
     check_values,
     is_dask,
     native,
+    read_only,
+    read_only_csr,
 )
 
 
@@ -34,15 +36,14 @@ def as_counts(counts):
                 f"sparse counts must be 2-D (n_pixels, n_channels), got {counts.ndim}-D; "
                 "give the map's shape as navigation_shape."
             )
-        counts = canonical_csr(counts)
+        counts = read_only_csr(canonical_csr(counts))
     elif is_dask(counts):
         check_dtype(counts.dtype)
         counts = native(counts)
     else:
         counts = np.asarray(counts)
         check_dtype(counts.dtype)
-        counts = native(counts).view()
-        counts.flags.writeable = False
+        counts = read_only(native(counts))
     if counts.ndim < 2:
         raise ValueError(
             f"counts have shape {counts.shape}; a spectrum image needs navigation axes and a "

@@ -13,6 +13,7 @@ from endmember._kernels.gram import gram_csr, index_columns
 from endmember._kernels.sinkhorn import sweep_csr, sweep_dense
 from endmember.core.binning import total
 from endmember.core.blocks import row_blocks
+from endmember.core.checks import read_only
 
 
 def marginals(spectra):
@@ -91,10 +92,9 @@ def sinkhorn_sweep(spectra, column_weights, row_weights):
     for block in row_blocks(spectra):
         stop = start + block.shape[0]
         if sp.issparse(block):
-            parts = (block.indptr, block.indices, block.data)
-            sweep_csr(*parts, column_weights, rows[start:stop], columns)
+            sweep_csr(*_csr_arrays(block), column_weights, rows[start:stop], columns)
         else:
-            block = np.ascontiguousarray(block)
+            block = read_only(np.ascontiguousarray(block))
             sweep_dense(block, column_weights, rows[start:stop], columns)
         start = stop
     return rows, columns
@@ -123,11 +123,18 @@ def _gram_of_csr(block, weights):
     starts = np.zeros(n_channels + 1, dtype=np.int64)
     positions = np.empty(block.nnz, dtype=np.int64)
     pixels = np.empty(block.nnz, dtype=np.int32)
-    index_columns(block.indptr, block.indices, starts, positions, pixels)
+    indptr, indices, counts = _csr_arrays(block)
+    index_columns(indptr, indices, starts, positions, pixels)
     gram = np.zeros((n_channels, n_channels))
-    parts = (block.indptr, block.indices, block.data)
-    gram_csr(*parts, np.ascontiguousarray(weights), starts, positions, pixels, gram)
+    gram_csr(
+        indptr, indices, counts, np.ascontiguousarray(weights), starts, positions, pixels, gram
+    )
     return gram
+
+
+def _csr_arrays(block):
+    """Return the arrays of CSR counts, read-only: a kernel is compiled once for each type."""
+    return read_only(block.indptr), read_only(block.indices), read_only(block.data)
 
 
 def _float(block):
