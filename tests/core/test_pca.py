@@ -238,6 +238,28 @@ def test_sparse_counts_are_left_as_they_were(form, weighting):
     assert (spectra.data is parts[0]) & (spectra.indices is parts[1]) & (spectra.indptr is parts[2])
 
 
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize(("weighting", "n_loads"), [("biwhiten", 1), ("poisson", 2), ("none", 2)])
+def test_a_lazy_map_is_not_read_again_for_every_sweep(shape, weighting, n_loads):
+    import dask.array as da
+
+    counts = make_counts(shape)
+    counts[: shape[0] // 2] *= np.random.default_rng(1).random((shape[0] // 2, shape[1])) < 0.3
+    loads = []
+
+    def load(block, block_info):
+        loads.append(block_info[0]["chunk-location"][0])
+        return block
+
+    lazy = da.from_array(counts, chunks=(max(2, shape[0] // 6), -1))
+    lazy = lazy.map_blocks(load, dtype=counts.dtype, meta=np.empty((0, 0), counts.dtype))
+    expected = em.PCA(3, weighting=weighting, min_counts=0).fit(counts)
+    pca = em.PCA(3, weighting=weighting, min_counts=0).fit(lazy)
+    assert sorted(loads) == sorted(n_loads * list(range(lazy.numblocks[0])))
+    np.testing.assert_allclose(pca.scree_, expected.scree_, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(pca.components_, expected.components_, rtol=1e-6, atol=1e-9)
+
+
 def test_order_of_the_pixels_does_not_matter():
     counts = make_counts((60, 12))
     order = np.random.default_rng(1).permutation(60)

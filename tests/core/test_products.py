@@ -53,6 +53,18 @@ def test_every_form_gives_the_products_of_numpy(form, case):
         np.testing.assert_allclose(found, expected, rtol=RTOL)
 
 
+def test_loaded_blocks_are_kept_in_the_smaller_form():
+    import dask.array as da
+
+    counts = np.ones((9, 8), dtype=np.uint16)
+    counts[3:6, 2:] = counts[6:, 3:] = 0  # 1, 1/4 and 3/8 filled
+    loaded = blocks.load_blocks(da.from_array(counts, chunks=(3, 4)))
+    assert [products.sp.issparse(block) for block in loaded.blocks] == [False, True, False]
+    assert {block.dtype for block in loaded.blocks} == {counts.dtype}
+    assert loaded.shape == counts.shape
+    np.testing.assert_array_equal(products.times(loaded, np.eye(8)), counts)
+
+
 @pytest.mark.parametrize("form", ["csr", "dense"])
 def test_kernels_see_one_type_of_counts_whether_they_may_be_written_or_not(form, monkeypatch):
     seen = []

@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.sparse as sp
 
 from endmember.core.checks import canonical_csr, check_values, is_dask, native
 
 BLOCK_BYTES = 32e6  # of a block once it is float64: small beside a workshop's 2 GB of memory
+SPARSE_BELOW = 1 / 3  # of entries filled: CSR is then no larger than uint16, and quicker to sweep
+
+
+@dataclass(frozen=True)
+class LoadedBlocks:
+    """The blocks of a dask array, held in memory for those who walk over them many times.
+
+    Parameters
+    ----------
+    blocks : list of ndarray and CSR array
+        Successive rows, each block in its own form.
+    shape : tuple of int
+        ``(n_pixels, n_channels)`` of all rows.
+    """
+
+    blocks: list
+    shape: tuple[int, int]
+
+
+def load_blocks(spectra):
+    """Load a dask array once: blocks that are mostly zeros as CSR, others in their own dtype."""
+    return LoadedBlocks([_packed(block) for block in row_blocks(spectra)], spectra.shape)
+
+
+def _packed(block):
+    is_sparse = sp.issparse(block) or np.count_nonzero(block) < SPARSE_BELOW * block.size
+    return canonical_csr(block) if is_sparse else block
 
 
 def row_blocks(spectra, *, check=True):
@@ -15,13 +44,15 @@ def row_blocks(spectra, *, check=True):
 
     Parameters
     ----------
-    spectra : ndarray, CSR array or dask array of shape (n_pixels, n_channels)
+    spectra : ndarray, CSR array, dask array or LoadedBlocks of shape (n_pixels, n_channels)
         Counts. A CSR array comes as a single block; a dask array is computed block by block.
     check : bool, default=True
         Refuse what cannot be counts in a dask array, as each block arrives.
     """
     if sp.issparse(spectra):
         yield spectra
+    elif isinstance(spectra, LoadedBlocks):
+        yield from spectra.blocks
     elif is_dask(spectra):
         spectra = spectra.rechunk({1: -1})
         for i in range(spectra.numblocks[0]):

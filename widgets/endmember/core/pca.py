@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, check_scalar, validate_data
 from threadpoolctl import threadpool_limits
 
-from endmember.core.blocks import row_blocks
+from endmember.core.blocks import LoadedBlocks, load_blocks, row_blocks
 from endmember.core.checks import (
     canonical_csr,
     check_array_kind,
@@ -82,8 +82,11 @@ class PCA(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    A CSR map is never unpacked, a dask map is read block by block. Eigenvalues come from the
-    Gram matrix in float64, so those below 1e-15 of the first are rounding.
+    A CSR map is never unpacked. A dask map is read block by block, twice in a fit; for
+    ``"biwhiten"``, which sweeps over the counts hundreds of times, it is loaded once and has to
+    fit in memory: blocks with fewer than a third of their entries filled as CSR, others in their
+    own dtype. Eigenvalues come from the Gram matrix in float64, so those below 1e-15 of the first
+    are rounding.
 
     References
     ----------
@@ -112,6 +115,8 @@ class PCA(TransformerMixin, BaseEstimator):
         self._check_settings()
         spectra = self._check_spectra(X, reset=True)
         self._check_rank(spectra.shape)
+        if is_dask(spectra) and self.weighting == "biwhiten":
+            spectra = load_blocks(spectra)  # swept over hundreds of times
         scaling = choose_scaling(
             spectra, self.weighting, gain=self.gain, min_counts=self.min_counts
         )
@@ -246,7 +251,7 @@ def _eigen(spectra, scaling, n_components):
 
 def _eigen_by_pixels(spectra, scaling, n_components):
     """Do the same through ``Y @ Y.T``, the smaller matrix where channels outnumber pixels."""
-    if is_dask(spectra):  # more channels than pixels: small enough to hold
+    if is_dask(spectra) or isinstance(spectra, LoadedBlocks):  # few pixels: small enough to stack
         spectra = _stack(list(row_blocks(spectra)))
     n_pixels = scaling.shape[0]
     kept = np.flatnonzero(scaling.pixels)
@@ -263,8 +268,9 @@ def _eigen_by_pixels(spectra, scaling, n_components):
 
 
 def _stack(blocks):
-    sparse = sp.issparse(blocks[0])
-    return sp.vstack(blocks, format="csr") if sparse else np.concatenate(blocks)
+    if any(map(sp.issparse, blocks)):
+        return sp.vstack([sp.csr_array(block) for block in blocks], format="csr")
+    return np.concatenate(blocks)
 
 
 def _symmetric_eigen(gram, kept, scale, n_pixels, n_components):
