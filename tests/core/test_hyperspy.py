@@ -162,6 +162,15 @@ def test_companions_and_regions_come_back_under_any_name(names):
     np.testing.assert_equal(back.regions, image.regions)
 
 
+def test_companions_keep_their_own_dtype():
+    haadf = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    companions = {"HAADF": haadf, "height": haadf / 3, "labels": haadf > 5}
+    image = em.SpectrumImage(np.ones(SHAPE), companions=companions)
+    back = em.as_spectrum_image(image.to_hyperspy())
+    assert [c.dtype.kind for c in back.companions.values()] == ["u", "f", "b"]
+    np.testing.assert_equal(back.companions, companions)
+
+
 def test_changes_to_the_signal_made_do_not_reach_the_image():
     image = em.as_spectrum_image(make_signal())
     before = image.counts.copy()

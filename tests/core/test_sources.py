@@ -62,12 +62,12 @@ def test_open_gives_what_hyperspy_loads_with_a_bent_axis(tmp_path):
 
 
 def test_masks_companions_and_regions_come_back_from_a_file(tmp_path):
-    mask, haadf = np.eye(3, 4, dtype=bool), np.arange(12.0).reshape(3, 4)
+    mask, haadf = np.eye(3, 4, dtype=bool), np.arange(12, dtype=np.uint8).reshape(3, 4)
     image = em.SpectrumImage(
         np.ones((3, 4, 6), dtype=np.uint8),
         mask=mask,
         channel_mask=np.arange(6) == 5,
-        companions={"HAADF 1": haadf},
+        companions={"HAADF 1": haadf, "height": haadf / 3, "labels": haadf.astype("<i4")},
         regions={"α": haadf > 5, "β": haadf < 3},
     )
     image.to_hyperspy().save(tmp_path / "map.hspy")
@@ -75,6 +75,7 @@ def test_masks_companions_and_regions_come_back_from_a_file(tmp_path):
     np.testing.assert_array_equal(back.mask, image.mask)
     np.testing.assert_array_equal(back.channel_mask, image.channel_mask)
     np.testing.assert_equal(back.companions, image.companions)
+    assert [c.dtype.str for c in back.companions.values()] == ["|u1", "<f8", "<i4"]
     np.testing.assert_equal(back.regions, image.regions)
 
 

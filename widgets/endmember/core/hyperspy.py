@@ -94,8 +94,8 @@ def to_signal(image):
     ours = {
         "mask": image.mask,
         "channel_mask": image.channel_mask,
-        "companions": _stacked(image.companions),
-        "regions": _stacked(image.regions),
+        "companions": _numbered(image.companions),
+        "regions": _numbered(image.regions),
     }
     ours = {key: value for key, value in ours.items() if value is not None}
     if ours:
@@ -111,15 +111,21 @@ def to_signal(image):
     return dict2signal(tree, lazy=image.is_lazy)
 
 
-def _stacked(images):
-    """Names beside images: HyperSpy would write α and β under the same key."""
+def _numbered(images):
+    """Names beside images: HyperSpy would write α and β under the same key.
+
+    Each image has an entry of its own, since a file would turn a list into one array of one dtype.
+    """
     if not images:
         return None
-    return {"names": list(images), "images": np.stack(list(images.values()))}
+    numbered = {f"image_{i}": image for i, image in enumerate(images.values())}
+    return {"names": list(images), **numbered}
 
 
-def _named(stacked):
-    return dict(zip(stacked["names"], stacked["images"], strict=True)) if stacked else None
+def _named(numbered):
+    if not numbered:
+        return None
+    return {name: numbered[f"image_{i}"] for i, name in enumerate(numbered["names"])}
 
 
 def _learned_mask(signal, name, shape, setting):
