@@ -244,6 +244,137 @@ def test_mask_of_the_wrong_shape_is_refused():
         em.as_spectrum_image(make_signal(), mask=MASK.T)
 
 
+# masks, companions and regions of a signal that was changed in HyperSpy
+
+HAADF = np.arange(16.0).reshape(4, 4)
+
+
+def traveller(**parts):
+    """A signal from an image of a square map."""
+    counts = np.random.default_rng(0).poisson(5.0, (4, 4, 6)) + 1
+    return em.SpectrumImage(counts, np.linspace(1.0, 2.0, 6), **parts).to_hyperspy()
+
+
+CHANGES = {
+    "cropped": lambda s: s.inav[:3],
+    "cropped from the left": lambda s: s.inav[1:],
+    "rebinned": lambda s: s.rebin(scale=(2, 2, 1)),
+    "turned": lambda s: s.transpose(navigation_axes=[1, 0]),
+    "reversed": lambda s: s.inav[::-1],
+    "summed": lambda s: s.sum("y"),
+    "read another way": lambda s: s.as_signal1D("x"),
+}
+PIXEL_PARTS = {
+    "mask": np.eye(4, dtype=bool),
+    "companions": {"HAADF": HAADF},
+    "regions": {"wall": HAADF > 3},
+}
+
+
+@pytest.mark.parametrize("part", PIXEL_PARTS)
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_parts_that_fit_the_pixels_no_more_are_refused(change, part):
+    signal = change(traveller(**{part: PIXEL_PARTS[part]}))
+    message = rf"metadata\.endmember holds {part} made for the axes y \(4 from 0 by 1\), .* now has"
+    with pytest.raises(
+        ValueError, match=rf"{message} .* Pass {part}= .*: del signal\.metadata\.endm"
+    ):
+        em.as_spectrum_image(signal)
+    del signal.metadata.endmember
+    image = em.as_spectrum_image(signal)
+    assert (image.mask, image.companions, image.regions) == (None, {}, {})
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_mask_passed_leaves_behind_what_fits_no_more(change):
+    signal = change(traveller(**PIXEL_PARTS))
+    shape = signal.data.shape[:-1]
+    mask = np.arange(np.prod(shape)).reshape(shape) == 1
+    image = em.as_spectrum_image(signal, mask=mask)
+    np.testing.assert_array_equal(image.mask, mask)
+    assert (image.companions, image.regions) == ({}, {})
+    again = em.as_spectrum_image(signal, mask=mask, companions={"map": mask * 2.0})
+    np.testing.assert_equal(again.companions, {"map": mask * 2.0})
+
+
+def test_one_error_names_all_that_fits_no_more():
+    signal = traveller(**PIXEL_PARTS, channel_mask=LOST).inav[:3].isig[:4]
+    with pytest.raises(ValueError, match=r"holds mask, channel_mask, companions, regions made for"):
+        em.as_spectrum_image(signal)
+    mask = np.eye(4, 3, dtype=bool)
+    with pytest.raises(ValueError, match=r"holds channel_mask made for .* Pass channel_mask= to"):
+        em.as_spectrum_image(signal, mask=mask)
+    with pytest.raises(ValueError, match=r"holds mask made for .* Pass mask= to"):
+        em.as_spectrum_image(signal, channel_mask=LOST[:4], companions={}, regions={})
+    image = em.as_spectrum_image(signal, mask=mask, channel_mask=np.arange(4) == 0)
+    assert image.spectra.shape == (9, 3)
+
+
+def test_parts_that_still_fit_come_back_beside_a_mask_passed():
+    other = np.eye(4, dtype=bool)[::-1]
+    image = em.as_spectrum_image(traveller(**PIXEL_PARTS, channel_mask=LOST), mask=other)
+    np.testing.assert_array_equal(image.mask, other)
+    np.testing.assert_array_equal(image.channel_mask, LOST)
+    np.testing.assert_equal(image.companions, {"HAADF": HAADF})
+
+
+@pytest.mark.parametrize("change", [lambda s: s.isig[1:], lambda s: s.rebin(scale=(1, 1, 2))])
+def test_masks_of_pixels_outlive_a_change_of_the_channels(change):
+    signal = change(traveller(**PIXEL_PARTS))
+    image = em.as_spectrum_image(signal)
+    np.testing.assert_array_equal(image.mask, PIXEL_PARTS["mask"])
+    np.testing.assert_equal(image.companions, PIXEL_PARTS["companions"])
+
+
+def test_masks_outlive_a_calibration_of_the_energy_axis():
+    signal = traveller(**PIXEL_PARTS, channel_mask=LOST)
+    signal.axes_manager[-1].offset, signal.axes_manager[-1].scale = 0.9, 0.21
+    image = em.as_spectrum_image(signal)
+    np.testing.assert_array_equal(image.channel_mask, LOST)
+    np.testing.assert_array_equal(image.mask, PIXEL_PARTS["mask"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda s: s.isig[1:], lambda s: s.isig[::-1], lambda s: s.rebin(scale=(1, 1, 2))],
+)
+def test_masks_of_channels_that_fit_no_more_are_refused(change):
+    signal = change(traveller(channel_mask=LOST))
+    with pytest.raises(
+        ValueError, match=r"holds channel_mask made for .* energy \(6 from 1 by 0\.2\)"
+    ):
+        em.as_spectrum_image(signal)
+
+
+def test_uneven_axes_are_compared_by_their_values():
+    axes = [em.Axis([0, 1, 3, 7], name="y"), em.Axis.uniform(4, name="x")]
+    signal = traveller(mask=np.eye(4, dtype=bool), navigation_axes=axes)
+    assert em.as_spectrum_image(signal).n_pixels == 12
+    signal.axes_manager["y"].axis = np.array([0.0, 1.0, 3.0, 8.0])
+    with pytest.raises(
+        ValueError, match=r"holds mask made for the axes y \(4 uneven\), x \(4 from"
+    ):
+        em.as_spectrum_image(signal)
+
+
+def test_masks_beside_a_long_uneven_axis_are_saved(tmp_path):
+    channels = np.arange(8000) ** 1.1
+    mask, lost = np.eye(2, dtype=bool), channels > 9e3
+    image = em.SpectrumImage(np.ones((2, 2, 8000), "u1"), channels, mask=mask, channel_mask=lost)
+    image.to_hyperspy().save(tmp_path / "long.hspy")
+    back = em.open(tmp_path / "long.hspy")
+    np.testing.assert_array_equal(back.mask, mask)
+    np.testing.assert_array_equal(back.channel_mask, lost)
+
+
+def test_file_with_masks_that_fit_no_more_is_refused(tmp_path):
+    traveller(**PIXEL_PARTS).inav[:3].save(tmp_path / "cut.hspy")
+    with pytest.raises(
+        ValueError, match=r"metadata\.endmember holds mask, companions, regions made"
+    ):
+        em.open(tmp_path / "cut.hspy")
+
+
 # signals that are turned, or are no spectra
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 from math import prod
 
 import numpy as np
@@ -14,8 +16,9 @@ from endmember.core.image_parts import call
 NODE = "endmember"  # where masks, companions and regions travel in a signal's metadata
 
 
-def from_signal(signal, *, mask=None, channel_mask=None, **settings):
+def from_signal(signal, **settings):
     """Return a HyperSpy signal as a spectrum image; the signal is not changed."""
+    settings = {name: value for name, value in settings.items() if value is not None}
     manager = signal.axes_manager
     if manager.signal_dimension != 1:
         raise ValueError(
@@ -29,21 +32,20 @@ def from_signal(signal, *, mask=None, channel_mask=None, **settings):
             entry["axis"] = np.array(axis.axis)
     code = call(
         "em.as_spectrum_image(signal)",
-        mask=mask is not None,
-        channel_mask=channel_mask is not None,
+        mask="mask" in settings,
+        channel_mask="channel_mask" in settings,
     )
-    if mask is None:
-        mask = _learned_mask(signal, "navigation_mask", manager._navigation_shape_in_array, "mask")
-    if channel_mask is None:
-        shape = manager._signal_shape_in_array
-        channel_mask = _learned_mask(signal, "signal_mask", shape, "channel_mask")
-    image = from_dictionary(tree, mask=mask, channel_mask=channel_mask, **settings)
+    image = from_dictionary(tree, learned=_learned_masks(signal, settings), **settings)
     image.code = code
     return image
 
 
-def from_dictionary(tree, *, mask=None, channel_mask=None, **settings):
-    """Return the spectrum image that a HyperSpy or RosettaSciIO dictionary describes."""
+def from_dictionary(tree, *, learned=None, **settings):
+    """Return the spectrum image that a HyperSpy or RosettaSciIO dictionary describes.
+
+    Settings count before the masks of an earlier decomposition (`learned`), and those before what
+    travelled in the metadata.
+    """
     counts, entries = tree["data"], list(tree["axes"])
     signal_at = [i for i, entry in enumerate(entries) if not entry["navigate"]]
     if len(signal_at) != 1:
@@ -60,22 +62,18 @@ def from_dictionary(tree, *, mask=None, channel_mask=None, **settings):
     binned = signal.pop("binned", False)  # older files say it here, newer ones on the axis
     signal.pop("record_by", None)
     *navigation, signal_axis = (_axis(entry, binned) for entry in entries)
-    shape = tuple(len(axis) for axis in navigation)
     parts = {
         "title": metadata.get("General", {}).get("title", ""),
-        "companions": _named(ours.get("companions")),
-        "regions": _named(ours.get("regions")),
+        **_travelled(ours, [*navigation, signal_axis], settings),
+        **(learned or {}),
         **settings,
     }
+    shapes = {"mask": tuple(map(len, navigation)), "channel_mask": (len(signal_axis),)}
+    parts.update({name: _mask(parts.get(name), shape) for name, shape in shapes.items()})
     return SpectrumImage(
         counts,
         signal_axis,
         navigation_axes=navigation,
-        mask=_mask(ours.get("mask") if mask is None else mask, shape),
-        channel_mask=_mask(
-            ours.get("channel_mask") if channel_mask is None else channel_mask,
-            (len(signal_axis),),
-        ),
         metadata=metadata,
         original_metadata=tree.get("original_metadata"),
         **parts,
@@ -99,7 +97,8 @@ def to_signal(image):
     }
     ours = {key: value for key, value in ours.items() if value is not None}
     if ours:
-        metadata[NODE] = copy.deepcopy(ours)
+        axes = _facts([*image.navigation_axes, image.signal_axis])
+        metadata[NODE] = {**copy.deepcopy(ours), "axes": json.dumps(axes)}
     counts = image.counts if image.is_lazy else image.counts.copy()
     tree = {
         "data": counts,
@@ -126,6 +125,81 @@ def _named(numbered):
     if not numbered:
         return None
     return {name: numbered[f"image_{i}"] for i, name in enumerate(numbered["names"])}
+
+
+def _facts(axes):
+    """Return what tells whether indices still mean the same, as JSON knows it."""
+    facts = []
+    for axis in axes:
+        fact = {
+            "name": axis.name,
+            "size": len(axis),
+            "is_rising": bool(axis.values[-1] >= axis.values[0]),
+        }
+        if axis.is_uniform:
+            fact |= {"scale": axis.scale, "offset": axis.offset}
+        else:  # a file has no room for all values of a long axis in one entry
+            fact |= {"digest": hashlib.sha256(axis.values.tobytes()).hexdigest()}
+        facts.append(fact)
+    return facts
+
+
+def _travelled(ours, axes, settings):
+    """Return what came along in the metadata, unless the axes changed since and it fits no more.
+
+    Masks, companions and regions of pixels need the navigation axes that they were made for. A
+    mask of channels needs a signal axis of the same name, size and direction, which may have been
+    calibrated. Passing `mask` says what the pixels are now: companions and regions that fit no
+    more are then left behind.
+    """
+    found = {
+        "mask": ours.get("mask"),
+        "channel_mask": ours.get("channel_mask"),
+        "companions": _named(ours.get("companions")),
+        "regions": _named(ours.get("regions")),
+    }
+    found = {name: value for name, value in found.items() if value is not None}
+    now = _facts(axes)
+    then = json.loads(ours["axes"]) if "axes" in ours else now
+    of_pixels = {"mask", "companions", "regions"}
+    stale = of_pixels if then[:-1] != now[:-1] else set()
+    stale = stale | ({"channel_mask"} if _channels(then[-1]) != _channels(now[-1]) else set())
+    settled = of_pixels if "mask" in settings else set()
+    missing = [name for name in found if name in stale - settled - set(settings)]
+    if missing:
+        raise ValueError(
+            f"metadata.{NODE} holds {', '.join(missing)} made for the axes {_spoken(then)}, but "
+            f"the signal now has {_spoken(now)}. Pass {', '.join(f'{m}=' for m in missing)} to "
+            f"em.as_spectrum_image, or drop them with: del signal.metadata.{NODE}"
+        )
+    return {name: value for name, value in found.items() if name not in stale}
+
+
+def _channels(fact):
+    return fact["name"], fact["size"], fact["is_rising"]
+
+
+def _spoken(facts):
+    return ", ".join(
+        f"{fact['name'] or 'unnamed'} ({fact['size']} "
+        + (f"from {fact['offset']:g} by {fact['scale']:g})" if "scale" in fact else "uneven)")
+        for fact in facts
+    )
+
+
+def _learned_masks(signal, settings):
+    """Masks of an earlier decomposition that no setting replaces."""
+    manager = signal.axes_manager
+    places = {
+        "mask": ("navigation_mask", manager._navigation_shape_in_array),
+        "channel_mask": ("signal_mask", manager._signal_shape_in_array),
+    }
+    masks = {
+        setting: _learned_mask(signal, name, shape, setting)
+        for setting, (name, shape) in places.items()
+        if setting not in settings
+    }
+    return {setting: mask for setting, mask in masks.items() if mask is not None}
 
 
 def _learned_mask(signal, name, shape, setting):

@@ -447,7 +447,8 @@ class SpectrumImage:
 
         Axes, units, metadata and original metadata are those of the image; masks, companion
         images and regions travel in ``metadata.endmember`` and come back with
-        :func:`as_spectrum_image`. A CSR image becomes dense.
+        :func:`as_spectrum_image`, as long as the axes that they belong to stay as they are. A CSR
+        image becomes dense.
         """
         from endmember.core.hyperspy import to_signal
 

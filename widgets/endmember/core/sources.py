@@ -21,7 +21,9 @@ def as_spectrum_image(data, axis=None, **settings):
         Signal axis of an array.
     **settings
         What :class:`SpectrumImage` takes besides. For a signal `mask` and `channel_mask` may be
-        arrays or signals of bool, True where hidden.
+        arrays or signals of bool, True where hidden. They count before what the signal brings:
+        where its pixels have changed since :meth:`SpectrumImage.to_hyperspy`, pass `mask`, and
+        `companions` and `regions` if they are still wanted.
 
     Returns
     -------
