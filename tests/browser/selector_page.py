@@ -130,16 +130,23 @@ class SelectorPage:
 
     # the spectrum
 
-    def curve(self, which):
-        """Counts along a curve of the spectrum, read off its path by the ticks of the axis."""
+    def curve(self, which, axis):
+        """Counts of a curve at the values of an axis, read off its path by the ticks around it."""
         line = self.spectrum.locator("path.line").nth({"counts": 0, "model": 1}[which])
         path = line.get_attribute("d") or ""  # nothing is drawn of what is not known
-        heights = np.array([float(y) for y in re.findall(r"[ML][^,]+,([-\d.e]+)", path)])
-        ticks = self.spectrum.locator(".axis").nth(1).locator(".tick")
-        at = [
-            float(re.search(r",\s*([-\d.]+)\)", ticks.nth(i).get_attribute("transform"))[1])
-            for i in range(ticks.count())
+        points = np.array([xy.split(",") for xy in re.findall(r"[ML]([^ML]+)", path)], dtype=float)
+        if points.size == 0:
+            return np.array([])
+        x, y = self._by_ticks(0, points[:, 0]), self._by_ticks(1, points[:, 1])
+        return np.interp(axis, x, y)
+
+    def _by_ticks(self, which, at):
+        """What places along the x or the y axis stand for."""
+        ticks = self.spectrum.locator(".axis").nth(which).locator(".tick")
+        moves = [ticks.nth(i).get_attribute("transform") for i in range(ticks.count())]
+        places = [float(re.findall(r"[-\d.]+", move)[which]) - HALF_PIXEL for move in moves]
+        labels = [
+            float(ticks.nth(i).text_content().replace("−", "-")) for i in range(ticks.count())
         ]
-        labels = [float(ticks.nth(i).text_content()) for i in range(ticks.count())]
-        slope, offset = np.polyfit(np.array(at) - HALF_PIXEL, labels, 1)
-        return slope * heights + offset
+        slope, offset = np.polyfit(places, labels, 1)
+        return slope * at + offset

@@ -80,7 +80,8 @@ def test_hovering_shows_the_counts_and_the_model_of_that_pixel(selector, state, 
     selector.point_at(*pixel, state.shape)
     selector.settle()
     state.rank, state.hovered = 4, pixel
-    counts, model = selector.curve("counts"), selector.curve("model")
+    axis = state.image.axis
+    counts, model = selector.curve("counts", axis), selector.curve("model", axis)
     assert f"row {pixel[0]}, column {pixel[1]}:" in selector.readout()
     value = float(selector.readout().split(":")[1])
     assert value == pytest.approx(state.residual_map()[pixel], rel=5e-3)
@@ -101,7 +102,9 @@ def test_leaving_the_map_returns_to_the_clicked_pixel(selector, state):
     selector.settle()
     assert "row 110, column 62" in selector.readout()
     state.hovered, state.pixel = None, (110, 62)
-    np.testing.assert_allclose(selector.curve("counts"), state.counts(), atol=0.01)
+    np.testing.assert_allclose(
+        selector.curve("counts", state.image.axis), state.counts(), atol=0.01
+    )
 
 
 def test_keys_move_pixel_and_rank_and_leave_the_notebook_alone(selector, state):
@@ -181,8 +184,10 @@ def test_rank_and_model_answer_when_the_kernel_is_gone(lab, chromium, state):
     selector.settle()
     state.rank, state.hovered = 2, (110, 62)
     assert "rank 2" in selector.caption()
-    np.testing.assert_allclose(selector.curve("model"), state.model(), atol=0.01)
-    assert selector.curve("counts").size == 0  # nobody can say them: none is not the same as zero
+    np.testing.assert_allclose(selector.curve("model", state.image.axis), state.model(), atol=0.01)
+    assert (
+        selector.curve("counts", state.image.axis).size == 0
+    )  # nobody can say them: none is not the same as zero
     assert "its counts need a running kernel" in selector.readout()
     state.hovered = None
     page.close()
@@ -195,7 +200,8 @@ rng = np.random.default_rng(0)
 counts = rng.poisson(np.full((20, 30, 64), 4.0))
 counts[0, 29, :8] += 40
 counts[19, 0, 56:] += 80
-image = em.SpectrumImage(counts, title="<img src=x onerror=window.wasRun=1>", name="<b>energy</b>")
+title = "<img src=x onerror=window.wasRun=1>"
+image = em.SpectrumImage(counts, np.arange(64), title=title, name="<b>energy</b>")
 em.RankSelector(image, max_rank=4)
 """
 
@@ -209,7 +215,7 @@ def test_marked_corners_appear_in_their_corners(lab, page, shots):
     selector.point_at(0, 29, (20, 30))
     selector.settle()
     assert "row 0, column 29" in selector.readout()
-    np.testing.assert_array_equal(selector.curve("counts")[:8].round() >= 40, True)
+    np.testing.assert_array_equal(selector.curve("counts", np.arange(64))[:8].round() >= 40, True)
     assert page.evaluate("window.wasRun") is None  # titles are text, not markup
     page.screenshot(path=shots / "corners.png")
 
@@ -231,7 +237,7 @@ def test_a_line_scan_is_tall_enough_to_point_at(lab, page, shots):
     selector.point_at(0, 163, (1, 200))
     selector.settle()
     assert "row 0, column 163" in selector.readout()
-    assert selector.curve("counts")[:16].mean() > 40
+    assert selector.curve("counts", np.arange(64))[:16].mean() > 40
     page.screenshot(path=shots / "line-scan.png")
 
 

@@ -54,7 +54,8 @@ class PCA(TransformerMixin, BaseEstimator):
         it up raises the noise that components are measured by.
     min_counts : float, default=20
         Quanta that a channel must hold to take part in biwhitening; turning it up leaves more
-        of them out. Channels that fill too few pixels to be balanced are left out in any case.
+        of them out. Channels that fill too few pixels to be balanced are left out in any case,
+        and so are pixels that then hold nothing, such as a rare phase with lines of its own.
 
     Attributes
     ----------

@@ -19,6 +19,7 @@ const SMALLEST_SIZE = 48; // of the shorter side, so that a line scan can be poi
 const SAMPLE = 16384; // values that the ends of the colour scale are judged by
 const LOWEST_CEILING = 3; // of a residual map, where noise is 1: noise must not fill the scale
 const REST = 60; // ms that the pointer rests on a pixel before its counts are asked for
+const FINEST = 1e-3; // of the height of a curve: less than the screen shows
 const STALE_AFTER = 200; // ms to wait for a pixel's counts before the old ones are taken away
 
 const bytes = (view) => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
@@ -59,9 +60,30 @@ function roundLength(length) {
 
 const short = (value) => (Number.isFinite(value) ? Number(value.toPrecision(3)).toString() : "left out");
 
+/** Indices of the points that a curve needs, so that straight lines pass the others so closely. */
+function corners(axis, values, tolerance) {
+  const kept = [0];
+  let [start, low, high] = [0, -Infinity, Infinity]; // slopes that pass all points since the start
+  for (let c = 1; c < values.length; c++) {
+    let run = Math.abs(axis[c] - axis[start]);
+    const slope = (values[c] - values[start]) / run;
+    if (slope < low || slope > high) {
+      start = c - 1;
+      kept.push(start);
+      run = Math.abs(axis[c] - axis[start]);
+      [low, high] = [-Infinity, Infinity];
+    }
+    low = Math.max(low, (values[c] - tolerance - values[start]) / run);
+    high = Math.min(high, (values[c] + tolerance - values[start]) / run);
+  }
+  kept.push(values.length - 1);
+  return kept;
+}
+
 /** Factors of a model, ``counts ≈ heights * (scores @ spectra)``, with scores in noise units. */
 class Factors {
-  constructor({ scores, scales, spectra, heights, norms, edge, n_channels }) {
+  constructor({ axis, scores, scales, spectra, heights, norms, edge, n_channels }) {
+    this.axis = new Float64Array(bytes(axis));
     this.spectra = floats(spectra);
     this.heights = floats(heights);
     this.norms = floats(norms);
@@ -219,7 +241,8 @@ class Core {
   drawSpectrum() {
     if (!this.factors) return;
     const spectrum = this.factors.spectrum(this.flat(this.probed), this.model.get("rank"));
-    this.followers.model?.set("y", spectrum);
+    const height = spectrum.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    this.draw(this.followers.model, spectrum, FINEST * height);
     this.drawCounts();
   }
 
@@ -235,8 +258,16 @@ class Core {
     }
   }
 
+  /** Draw a curve with as few points as show it: the page paints it at every step of the pointer. */
+  draw(line, values, tolerance) {
+    if (!line) return;
+    const { axis } = this.factors;
+    const kept = corners(axis, values, tolerance);
+    line.set({ x: Float64Array.from(kept, (c) => axis[c]), y: Float64Array.from(kept, (c) => values[c]) });
+  }
+
   showCounts(counts, areMissing) {
-    this.followers.counts?.set("y", counts);
+    this.draw(this.followers.counts, counts, 0);
     this.countsAreMissing = areMissing;
     this.views.forEach((view) => view.tell());
   }

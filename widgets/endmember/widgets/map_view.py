@@ -13,7 +13,7 @@ from ipywidgets import Widget, widget_serialization
 HERE = Path(__file__).parent
 
 
-class Hearing:
+class Hearing(Widget):
     """A widget that knows when a change comes from the page, which must not be told it again.
 
     The page moves its own marks at once and may be further by the time the kernel has heard: an

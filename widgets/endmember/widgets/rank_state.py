@@ -88,7 +88,8 @@ class RankState(tl.HasTraits):
         Returns
         -------
         dict
-            ``scores`` (n_components, n_map_pixels) in noise units, ``spectra`` (n_components,
+            ``axis`` (n_channels,) in its unit, float64; ``scores`` (n_components,
+            n_map_pixels) in noise units, ``spectra`` (n_components,
             n_channels), ``heights`` (n_map_pixels,) counts for one noise unit, ``norms``
             (n_map_pixels,) squared length in noise units, all float32; ``edge``, the noise edge;
             ``n_channels``, how many channels took part.
@@ -99,6 +100,7 @@ class RankState(tl.HasTraits):
         heights = np.zeros_like(norms)
         heights[taken] = 1 / pca.pixel_scale_[taken]
         return {
+            "axis": self.image.axis.astype(np.float64),
             "scores": self._over_map(scores).T.copy(),
             "spectra": pca.components_.astype(np.float32),
             "heights": self._over_map(heights),
