@@ -25,7 +25,7 @@ READ_MAP = """() => {
 }"""
 
 
-def _colors(text):
+def read_colors(text):
     """Colours as whole numbers, from the bytes of a canvas."""
     return np.frombuffer(b64decode(text), dtype=np.uint32).tolist()
 
@@ -110,9 +110,9 @@ class SelectorPage:
     def shades(self):
         """Index of every pixel's colour in the colour bar, 0 at the bottom; -1 for no colour."""
         shown = self.page.evaluate(READ_MAP)
-        bar = _colors(shown["bar"])[::-1]
+        bar = read_colors(shown["bar"])[::-1]
         shades = {color: i for i, color in enumerate(bar)}
-        found = [shades.get(color, -1) for color in _colors(shown["map"])]
+        found = [shades.get(color, -1) for color in read_colors(shown["map"])]
         return np.array(found).reshape(shown["rows"], shown["columns"])
 
     def limits(self):

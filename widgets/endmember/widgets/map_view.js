@@ -248,6 +248,7 @@ class Core {
 
   /** Show the counts of the probed pixel; counts of another one are worse than none. */
   drawCounts() {
+    if (!this.factors) return; // a plain map has no spectra
     clearTimeout(this.waiting);
     const { pixel, values } = this.model.get("counts");
     const isKnown = pixel && this.flat(pixel) === this.flat(this.probed);
