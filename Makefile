@@ -8,7 +8,7 @@ LESSON := course/04-how-many-components.md
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test bench clean
+.PHONY: help lab test bench pins clean
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1	/' | expand -t 14
@@ -21,6 +21,13 @@ test: $(VENV)/.test ## set up once, run every test, the browser's too
 
 bench: $(VENV)/.test ## side by side with the peers, ratios
 	@$(BIN)/python tests/bench/run.py $(ARGS)
+
+pins: ## pin anew what a workshop's machine runs on, in binder/requirements.txt
+	@env=$$(mktemp -d) && $(PYTHON) -m venv $$env && $$env/bin/python -m pip install --quiet '.[lab]' && \
+	{ echo "# What a workshop runs on: the base and lab dependencies of pyproject.toml, pinned."; \
+	  echo "# Remake with: make pins"; \
+	  $$env/bin/python -m pip freeze --exclude endmember; } > $$env/pins && \
+	mv $$env/pins binder/requirements.txt && rm -rf $$env
 
 clean: ## forget the environment
 	rm -rf $(VENV)

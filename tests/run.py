@@ -24,7 +24,8 @@ PARTS = {
     "imports": [BIN / "lint-imports"],
     "fast": [*PYTEST],
     "slow": [*PYTEST, "-m", "slow and not browser"],
-    "browser": [*PYTEST, "-m", "browser", "-s"],
+    "browser": [*PYTEST, "-m", "browser and not binder", "-s"],
+    "binder": [*PYTEST, "-m", "binder", "-s"],
 }
 
 
@@ -53,7 +54,7 @@ def main(wanted):
     for name in wanted or PARTS:
         env = dict(os.environ)
         start = time.monotonic()
-        if name == "browser":
+        if name in ("browser", "binder"):
             env["ENDMEMBER_CHROMIUM"] = find_browser()
         print(f"\n=== {name} ===", flush=True)
         status = subprocess.run([str(p) for p in PARTS[name]], cwd=ROOT, env=env).returncode

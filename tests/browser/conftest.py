@@ -45,38 +45,52 @@ def shots(tmp_path_factory):
     return folder
 
 
+@contextmanager
+def running_lab(program, home, root, env=None):
+    """A JupyterLab server begun by a program, its settings in `home`, its files in `root`."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = {
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "IPYTHONDIR": str(home / "ipython"),
+    }
+    command = [
+        *program,
+        *["--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0"],
+        *[f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={root}"],
+    ]
+    with (home / "lab.log").open("wb") as log:
+        server = subprocess.Popen(
+            command,
+            cwd=root,
+            env={**(env or os.environ), **settings},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        address = f"http://127.0.0.1:{port}"
+        try:
+            _wait_for(f"{address}/api?token={TOKEN}", server, home / "lab.log")
+            yield Lab(address, root, server.pid)
+        finally:
+            stop(server)
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
     """A JupyterLab server on a copy of the course."""
     home = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "course", home / "course")
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    env = dict(
-        os.environ,
-        JUPYTER_CONFIG_DIR=str(home / "config"),
-        JUPYTER_DATA_DIR=str(home / "data"),
-        IPYTHONDIR=str(home / "ipython"),
-    )
-    command = [
-        *[sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"],
-        f"--port={port}",
-        "--ServerApp.port_retries=0",
-        f"--IdentityProvider.token={TOKEN}",
-        f"--ServerApp.root_dir={home / 'course'}",
-    ]
-    log = (home / "lab.log").open("wb")
-    server = subprocess.Popen(
-        command, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait_for(f"{address}/api?token={TOKEN}", server, home / "lab.log")
-        yield Lab(address, home / "course")
-    finally:
-        stop(server)
-        log.close()
+    with running_lab([sys.executable, "-m", "jupyterlab"], home, home / "course") as lab:
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def start_lab():
+    """How a test starts a JupyterLab of its own."""
+    return running_lab
 
 
 def stop(server):
@@ -153,9 +167,10 @@ def _is_ours(message):
 class Lab:
     """A running JupyterLab: opens notebooks and runs their cells."""
 
-    def __init__(self, address, folder):
+    def __init__(self, address, folder, pid):
         self.address = address
         self.folder = folder
+        self.pid = pid
 
     def url(self, path):
         """Address of a file, in a workspace without old tabs."""
@@ -174,13 +189,24 @@ class Lab:
         page.goto(self.url(name))
         self.run_all(page)
 
-    def run_all(self, page):
-        """Run every cell of the open notebook and wait until the last one is done."""
+    def wait_for_kernel(self, page):
+        """Wait until the notebook is open and its kernel is ready."""
         page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
         page.locator("text=Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
+
+    def run_all(self, page):
+        """Run every cell of the open notebook and wait until the last one is done."""
+        self.wait_for_kernel(page)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         page.wait_for_function(ALL_RUN, timeout=180_000)
+
+    def run_first_code_cell(self, page):
+        """Run the cells down to the first one of code, as a reader would."""
+        self.wait_for_kernel(page)
+        page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
+        page.keyboard.press("Shift+Enter")
+        page.locator(".jp-CodeCell .jp-InputPrompt", has_text="[1]:").wait_for(timeout=60_000)
 
 
 # Cells out of view have no prompt, but the kernel is busy until the last of them is done.
