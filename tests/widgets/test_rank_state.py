@@ -1,5 +1,8 @@
 """What a rank selector knows, tested without a widget."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import traitlets as tl
@@ -23,6 +26,15 @@ def small():
     mask = np.zeros((12, 9), dtype=bool)
     mask[2] = True
     return em.SpectrumImage(counts, np.linspace(1, 4, 30), mask=mask)
+
+
+def test_the_state_knows_no_widget():
+    code = (
+        "import sys, endmember.widgets.rank_state\n"
+        "print(sorted({'ipywidgets', 'anywidget', 'bqplot'} & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
 
 
 def test_it_starts_at_the_components_above_the_noise_edge(state):

@@ -10,6 +10,8 @@ import numpy as np
 import traitlets as tl
 from ipywidgets import Widget, widget_serialization
 
+from endmember.widgets.pixels import check_inside
+
 HERE = Path(__file__).parent
 
 
@@ -103,13 +105,6 @@ class MapView(Hearing, anywidget.AnyWidget):
     @classmethod
     def _settings(cls):
         return sorted(cls.class_own_traits())
-
-
-def check_inside(pixel, shape):
-    """Return a pixel of the map, or None as it is; refuse any other."""
-    if pixel is None or all(0 <= i < n for i, n in zip(pixel, shape, strict=True)):
-        return pixel
-    raise tl.TraitError(f"pixel {pixel} lies outside the map of shape {shape}.")
 
 
 def pack_factors(factors):

@@ -10,7 +10,7 @@ import traitlets as tl
 from endmember.core.pca import PCA
 from endmember.core.products import marginals
 from endmember.core.sources import as_spectrum_image
-from endmember.widgets.map_view import check_inside
+from endmember.widgets.pixels import check_inside
 
 MAX_RANK = 12  # as far as the handle goes; beyond it a scree is read from its numbers
 N_BEYOND = 4  # components kept past the last rank, so that its residual has some to look at
@@ -88,11 +88,10 @@ class RankState(tl.HasTraits):
         Returns
         -------
         dict
-            ``axis`` (n_channels,) in its unit, float64; ``scores`` (n_components,
-            n_map_pixels) in noise units, ``spectra`` (n_components,
-            n_channels), ``heights`` (n_map_pixels,) counts for one noise unit, ``norms``
-            (n_map_pixels,) squared length in noise units, all float32; ``edge``, the noise edge;
-            ``n_channels``, how many channels took part.
+            ``axis`` (n_channels,) in its unit, float64; ``scores`` (n_components, n_map_pixels) in
+            noise units, ``spectra`` (n_components, n_channels), ``heights`` (n_map_pixels,) counts
+            for one noise unit, ``norms`` (n_map_pixels,) squared length in noise units, all
+            float32; ``edge``, the noise edge; ``n_channels``, how many channels took part.
         """
         pca = self.pca
         scores, norms = pca.noise_units(self.image.spectra)
@@ -181,7 +180,7 @@ class RankState(tl.HasTraits):
 
     @tl.validate("weighting")
     def _can_be_fitted(self, proposal):
-        """Keep the old weighting where the new one cannot be had, and say why."""
+        """Take Keenan-Kotula scaling where the other one cannot be had, and say why."""
         weighting = proposal["value"]
         try:
             self.message = self._left_out(self._fit(weighting))
