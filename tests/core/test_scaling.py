@@ -118,3 +118,17 @@ def test_a_map_that_cannot_be_balanced_is_given_up_soon(monkeypatch):
     with pytest.raises(ValueError, match="cannot balance"):
         biwhitening(np.random.default_rng(0).poisson(rates))
     assert len(sweeps) < 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fraction", [0.5, 0.25, 0.1, 0.04])
+def test_the_71_gpa_map_is_balanced_at_lower_doses_too(diamond, fraction):
+    """Thinned counts are Poisson again: the bulk of a well-scaled map stays where noise has it."""
+    thinned = diamond.spectra.copy()
+    thinned.data = np.random.default_rng(0).binomial(thinned.data, fraction)
+    pca = em.PCA(6, weighting="biwhiten").fit(thinned)
+    bulk = np.median(pca.scree_)
+    n_channels = np.count_nonzero(pca.channel_scale_)
+    print(f"dose {fraction:g}: bulk median {bulk:.3f}, {n_channels} channels take part")
+    assert 0.95 < bulk < 1.05
+    assert 3 <= pca.n_above_edge_ <= 4
