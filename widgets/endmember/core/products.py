@@ -1,7 +1,6 @@
 """Products and sums of spectra of any form: dense, CSR or dask, block by block.
 
-Every function has a twin in NumPy, named ``..._numpy``: the reference in the tests, and what runs
-where there is no compiler.
+What calls compiled code has a twin in NumPy, named ``..._numpy``: its reference in the tests.
 """
 
 from __future__ import annotations
