@@ -1,9 +1,9 @@
 """Bring the scripts of static pages into the package when it is built.
 
-Pages on which widgets answer without a kernel need two scripts from npm. They are never kept in git:
-this hook fetches them with ``npm pack``, checks each against its digest, and lays them under
-``widgets/endmember/widgets/static/vendor``. What is there already and right is kept, so that an sdist,
-which carries them, builds without a network.
+Pages on which widgets answer without a kernel need two scripts from npm. They are never kept in
+git: this hook fetches them with ``npm pack``, checks each against its digest, and lays them under
+``widgets/endmember/widgets/static/vendor``. What is there already and right is kept, so that an
+sdist, which carries them, builds without a network.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def npm_pack(package, folder):
         said = str(getattr(error, "stderr", None) or error).strip()
         raise RuntimeError(
             f"npm could not fetch {package}, which static pages need: {said[-300:]}\n"
-            f"Build where npm reaches its registry, or set {SETTING}=cdn: the package is then built "
-            "without these scripts, and its pages hold links to a CDN where that is asked for."
+            f"Build where npm reaches its registry, or set {SETTING}=cdn: the package then "
+            "holds none of these scripts, and its pages link to a CDN where that is asked for."
         ) from error
     return Path(folder, done.stdout.split()[-1])
 
