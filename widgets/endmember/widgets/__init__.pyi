@@ -1,3 +1,4 @@
 from .map_view import MapView as MapView
+from .quiz import Quiz as Quiz
 from .rank_selector import RankSelector as RankSelector
 from .rank_state import RankState as RankState
