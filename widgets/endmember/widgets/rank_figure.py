@@ -1,0 +1,263 @@
+"""A rank selector as a still figure, to print or to send."""
+
+from __future__ import annotations
+
+import textwrap
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from endmember.core.axes import length_scale
+from endmember.widgets.palette import BLUE, GREY, ORANGE
+from endmember.widgets.scree_plot import N_DECADES, N_SHOWN, log_ticks
+from endmember.widgets.spectrum_plot import highest_counts
+
+SUFFIXES = (".png", ".svg", ".pdf")
+DPI = 150  # of a .png, and of what a .svg or .pdf holds as an image
+WIDTH, HEIGHT = 10.0, 8.2  # of the figure; this and all that follows in inches
+SCREE = (0.9, 3.6, 3.3, 3.6)  # left, bottom, width, height
+SPECTRUM = (0.9, 0.95, 8.7, 1.65)
+MAP_LEFT, MAP_TOP, MAP_SIDE = 5.2, 7.2, 3.6  # side of the box that holds any map
+SLIMMEST = 0.12  # of the longer side: a line scan is drawn wider than it is
+SLIM = 0.24  # of the longer side: below, there is no room for a scale bar inside
+LOWEST_CEILING = 3  # of a residual map, where noise is 1: noise must not fill the scale
+HIDDEN = (0.5, 0.5, 0.5, 0.24)  # a pixel behind the mask: a veil, no colour of the map
+DARK = "#222222"
+PLAIN: dict[str, Any] = {
+    "parse_math": False,
+    "usetex": False,
+    "color": DARK,
+}  # a "$" in a title is a "$"
+TITLE_WIDTH = 56  # letters that fit into one line, capitals too
+
+
+def rank_figure(state):
+    """Draw what a rank selector shows: scree, residual map and the spectrum of the pixel.
+
+    Parameters
+    ----------
+    state : RankState
+        The rank, the pixel and the components; nothing in it is changed.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not known to pyplot, so that it may be drawn on any thread and needs no closing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from endmember.widgets import RankState
+    >>> counts = np.random.default_rng(0).poisson(30.0, size=(8, 9, 16))
+    >>> len(rank_figure(RankState(counts)).axes)
+    4
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, HEIGHT), facecolor="white")
+    _draw_scree(_add_axes(figure, SCREE), state)
+    _draw_map(figure, state)
+    _draw_spectrum(_add_axes(figure, SPECTRUM), state)
+    title = textwrap.wrap(_printable(state.image.title), TITLE_WIDTH, max_lines=2, placeholder=" …")
+    top = 7.62 / HEIGHT
+    figure.text(0.5, top, "\n".join(title), ha="center", size=12, weight="bold", **PLAIN)
+    code = f'em.PCA({state.rank}, weighting="{state.weighting}")'
+    figure.text(0.5, 0.15 / HEIGHT, code, ha="center", size=8, family="monospace", **PLAIN)
+    return figure
+
+
+def save_figure(state, path):
+    """Write the still figure of a state to a file, and return its path.
+
+    Parameters
+    ----------
+    state : RankState
+        What to draw; see :func:`rank_figure`.
+    path : str or path-like
+        Ends in .png, .svg or .pdf. A file of that name is replaced once the figure is drawn.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> from endmember.widgets import RankState
+    >>> state = RankState(np.random.default_rng(0).poisson(30.0, size=(8, 9, 16)))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_figure(state, f"{folder}/rank.svg").name
+    'rank.svg'
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(
+            f"path is {str(path)!r}, which ends in {suffix!r}; a figure is written as one of "
+            f"{', '.join(SUFFIXES)}."
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"path is {str(path)!r} but {str(path.parent)!r} is not a folder; make it first, or "
+            "choose another."
+        )
+    drawn = BytesIO()  # whole before the file is touched
+    metadata = {"Title": _printable(state.image.title)}
+    rank_figure(state).savefig(
+        drawn, format=suffix[1:], dpi=DPI, facecolor="white", metadata=metadata
+    )
+    path.write_bytes(drawn.getvalue())
+    return path
+
+
+def residual_limits(values, residual):
+    """Return the ends of the colour scale of a residual map.
+
+    The rule is that of the map on the page, which judges a large map by a sample of its pixels.
+
+    Parameters
+    ----------
+    values : ndarray of shape (rows, columns)
+        Residual in units of the noise; NaN where nothing was fitted.
+    residual : {"leading", "all"}
+        Whose residual: that of the next components starts at 0 and passes the noise.
+    """
+    shown = np.sort(values[np.isfinite(values)])
+    low, high = (float(shown[int(q * shown.size)]) if shown.size else 1.0 for q in (0.005, 0.995))
+    return (0.0, max(LOWEST_CEILING, high)) if residual == "leading" else (low, high)
+
+
+def residual_caption(state):
+    """Return the words above the residual map, as the selector has them."""
+    rank, last = state.rank, len(state.pca.components_)
+    if state.residual == "all":
+        return f"residual at rank {rank}: what it leaves in all channels"
+    if rank >= last:
+        return f"rank {rank}: no component is kept beyond"
+    return f"residual at rank {rank}: what components {rank + 1} to {last} hold"
+
+
+def _add_axes(figure, inches):
+    """Add axes with a place in inches, whatever style the session has chosen."""
+    left, bottom, width, height = inches
+    place = (left / WIDTH, bottom / HEIGHT, width / WIDTH, height / HEIGHT)
+    axes = figure.add_axes(place, facecolor="white")
+    axes.grid(False)
+    axes.tick_params(colors=DARK, labelsize=9)
+    axes.spines[:].set_color(DARK)
+    return axes
+
+
+def _draw_scree(axes, state):
+    pca, rank = state.pca, state.rank
+    edge = pca.noise_edge_
+    shown = np.maximum(pca.scree_[:N_SHOWN], edge / 10**N_DECADES)  # a log scale has no zero
+    lowest, highest = min(shown.min(), edge), max(shown.max(), edge)
+    span = max(2, highest / lowest)
+    low, high = lowest / span**0.06, highest * span**0.14  # room for the handle above the points
+    colors = [ORANGE if k < pca.n_above_edge_ else GREY for k in range(shown.size)]
+    axes.set(yscale="log", xlim=(0.3, shown.size + 0.7), ylim=(low, high))
+    axes.axhline(edge, color=GREY, linestyle="dashed", linewidth=1.2)
+    axes.axvline(rank, color=BLUE, linewidth=1.5)
+    axes.scatter(np.arange(1, shown.size + 1), shown, s=30, c=colors, zorder=3)
+    top = axes.get_xaxis_transform()
+    axes.plot([rank], [0.95], "D", color=BLUE, markersize=11, mec="white", transform=top)
+    beside = axes.get_yaxis_transform()  # where no point can run through the label
+    words = f"noise edge\n{edge:.3f}"
+    axes.text(1.02, edge, words, va="center", size=9, transform=beside, **PLAIN)
+    ticks = log_ticks(low, high)
+    axes.set_xticks([1, *range(5, shown.size + 1, 5)])
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_yticks([], minor=True)
+    axes.set_xlabel("component", **PLAIN)
+    axes.set_ylabel("eigenvalue (noise variance = 1)", **PLAIN)
+
+
+def _draw_map(figure, state):
+    from matplotlib import colormaps
+
+    rows, columns = state.shape
+    longer = max(rows, columns)
+    height, width = (MAP_SIDE * max(SLIMMEST, n / longer) for n in (rows, columns))
+    axes = _add_axes(figure, (MAP_LEFT, MAP_TOP - height, width, height))
+    bar = _add_axes(figure, (MAP_LEFT + width + 0.12, MAP_TOP - height, 0.15, height))
+    values = state.residual_map()
+    low, high = residual_limits(values, state.residual)
+    image = axes.imshow(
+        values,
+        cmap=colormaps["viridis"].with_extremes(bad=HIDDEN),
+        vmin=low,
+        vmax=high,
+        origin="upper",
+        aspect="auto",  # the axes have the map's shape
+        interpolation="none" if longer <= MAP_SIDE * DPI else "antialiased",
+    )
+    axes.set(xticks=[], yticks=[])
+    axes.autoscale(False)
+    axes.set_title(residual_caption(state), loc="left", size=10, pad=9, **PLAIN)
+    figure.colorbar(image, cax=bar, format="%g").outline.set_edgecolor(DARK)
+    if height < 1:  # inch: no room for more than the ends
+        bar.set_yticks([low, high], [f"{end:.3g}" for end in (low, high)])
+    bar.set_ylabel("noise = 1", **PLAIN)
+    _draw_ring(axes, *state.probed)
+    _draw_scale_bar(axes, columns, length_scale(state.image.navigation_axes[-1]), width, height)
+
+
+def _draw_ring(axes, row, column):
+    """Ring a pixel in white, edged in black, to be seen on every colour."""
+    for color, width in [("black", 3.5), ("white", 1.5)]:
+        ring = {"mfc": "none", "mec": color, "mew": width}
+        axes.plot([column], [row], "o", markersize=10, clip_on=False, **ring)
+
+
+def _draw_scale_bar(axes, columns, pixel_size, width, height):
+    """Draw a round length into the lower left corner, or below a map too slim for it."""
+    from matplotlib import offsetbox
+    from matplotlib.patches import Rectangle
+
+    if not pixel_size:
+        return
+    length = _round_length(0.3 * columns * pixel_size["size"])
+    bar = offsetbox.AuxTransformBox(axes.transData)
+    across = length / pixel_size["size"]  # pixels
+    thickness = 0.03 / height * abs(np.diff(axes.get_ylim())[0])  # rows that fill 0.03 inches
+    bar.add_artist(Rectangle((0, 0), across, thickness, facecolor="white", edgecolor="none"))
+    text = {**PLAIN, "color": "white", "size": 9}
+    words = offsetbox.TextArea(f"{length:g} {pixel_size['unit']}", textprops=text)
+    is_inside = min(width, height) >= SLIM * MAP_SIDE
+    place = offsetbox.AnchoredOffsetbox(
+        "lower left" if is_inside else "upper left",
+        child=offsetbox.VPacker(children=[words, bar], align="center", pad=0, sep=3),
+        pad=0.4,
+        borderpad=0.5 if is_inside else (0, 1),
+        bbox_to_anchor=(0, 0),
+        bbox_transform=axes.transAxes,
+    )
+    place.patch.set(facecolor="black", alpha=0.55, edgecolor="none")
+    axes.add_artist(place)
+
+
+def _draw_spectrum(axes, state):
+    image, (row, column) = state.image, state.probed
+    axes.plot(image.axis, state.counts(), color=GREY, linewidth=0.9, label="counts")
+    axes.plot(image.axis, state.model(), color=ORANGE, linewidth=1.4, label="model")
+    axes.set(xlim=(image.axis.min(), image.axis.max()), ylim=(0, highest_counts(image)))
+    axes.set_title(f"row {row}, column {column}", loc="left", size=10, **PLAIN)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel(_printable(image.signal_axis.label()), **PLAIN)
+    axes.set_ylabel("counts", **PLAIN)
+    above = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": 2, "borderaxespad": 0.2}
+    axes.legend(**above, frameon=False, labelcolor=DARK, fontsize=9)
+
+
+def _printable(text):
+    """Return a text without what no font shows and no .svg may hold."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _round_length(length):
+    """Round 1, 2 or 5 times a power of ten, at most `length`."""
+    power = 10.0 ** np.floor(np.log10(length))
+    return next(step * power for step in (5, 2, 1) if step * power <= length or step == 1)
