@@ -5,7 +5,6 @@ import pytest
 import traitlets as tl
 
 from endmember.widgets import MapView
-from endmember.widgets.map_view import pack_factors
 
 
 def test_values_travel_as_float32_row_after_row():
@@ -27,17 +26,6 @@ def test_values_travel_as_float32_row_after_row():
 def test_bad_input_is_refused(arguments, settings, error, message):
     with pytest.raises(error, match=message):
         MapView(*arguments, **settings)
-
-
-def test_packed_scores_are_those_of_the_factors_to_rounding():
-    rng = np.random.default_rng(0)
-    scores = (rng.normal(size=(3, 50)) * [[30], [1], [0]]).astype("f4")
-    packed = pack_factors({"scores": scores, "edge": 1.5})
-    steps = np.frombuffer(packed["scores"], "<i2").reshape(3, 50)
-    scales = np.frombuffer(packed["scales"], "<f4")
-    largest = np.abs(scores).max(axis=1, keepdims=True)
-    assert (np.abs(steps * scales[:, None] - scores) <= largest / 65534 * 1.01).all()
-    assert packed["edge"] == 1.5
 
 
 def test_no_nan_reaches_the_saved_state_as_a_number():

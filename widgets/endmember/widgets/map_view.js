@@ -21,6 +21,9 @@ const LOWEST_CEILING = 3; // of a residual map, where noise is 1: noise must not
 const REST = 60; // ms that the pointer rests on a pixel before its counts are asked for
 const FINEST = 1e-3; // of the height of a curve: less than the screen shows
 const STALE_AFTER = 200; // ms to wait for a pixel's counts before the old ones are taken away
+const REACH = 12; // CSS pixels within which the pointer takes hold of a pinned pixel
+const RESIDUALS = ["leading", "all"]; // as the menu of residuals has them
+const NEEDS_PYTHON = "(needs Python)";
 
 const bytes = (view) => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
 const floats = (view) => new Float32Array(bytes(view));
@@ -80,23 +83,96 @@ function corners(axis, values, tolerance) {
   return kept;
 }
 
+/** Undo zlib's deflate. */
+async function inflate(view) {
+  const packed = new Blob([view]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new DataView(await new Response(packed).arrayBuffer());
+}
+
+/** 16-bit numbers from all their low bytes and then all their high bytes. */
+function fromPlanes(view) {
+  const [planes, n] = [new Uint8Array(bytes(view)), view.byteLength / 2];
+  return Uint16Array.from({ length: n }, (_, i) => planes[i] | (planes[n + i] << 8));
+}
+
+/** Numbers of which the upper half of a float32 was kept. */
+const fromUpperHalf = (halves) => new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer);
+
+/** Rows of int16 times a scale each. */
+function scaled(steps, scales) {
+  const [values, n] = [Float32Array.from(steps), steps.length / scales.length];
+  scales.forEach((scale, k) => {
+    for (let i = k * n; i < (k + 1) * n; i++) values[i] *= scale;
+  });
+  return values;
+}
+
+/** Give every pixel of a map the value of its block. */
+function spread(means, [rows, columns], size) {
+  const [across, values] = [Math.ceil(columns / size), new Float32Array(rows * columns)];
+  for (let row = 0, p = 0; row < rows; row++) {
+    const start = Math.floor(row / size) * across;
+    for (let column = 0; column < columns; column++, p++) values[p] = means[start + Math.floor(column / size)];
+  }
+  return values;
+}
+
+/** Factors as a kernel sends them. */
+function fromKernel({ axis, scores, scales, spectra, heights, norms, ...rest }) {
+  return {
+    ...rest,
+    axis: new Float64Array(bytes(axis)),
+    scores: scaled(new Int16Array(bytes(scores)), floats(scales)),
+    spectra: floats(spectra),
+    heights: floats(heights),
+    norms: floats(norms),
+  };
+}
+
+/** Factors as a page without a kernel holds them: deflated, in steps, some of them block means. */
+async function fromPage(factors, shape) {
+  const names = ["axis", "scores", "spectra", "scales", "heights", "rest", "hidden"];
+  const views = await Promise.all(names.map((name) => inflate(factors[name])));
+  const [axis, scores, spectra, scales, heights, rest, hidden] = views;
+  const nPixels = shape[0] * shape[1];
+  const found = {
+    ...factors,
+    axis: new Float64Array(axis.buffer),
+    scores: new Float32Array(nPixels * factors.blocks.length),
+    spectra: scaled(new Int16Array(spectra.buffer), floats(scales)),
+    heights: spread(fromUpperHalf(fromPlanes(heights)), shape, factors.block),
+    norms: spread(fromUpperHalf(fromPlanes(rest)), shape, factors.block),
+  };
+  const steps = new Int16Array(fromPlanes(scores).buffer);
+  let start = 0;
+  factors.blocks.forEach((size, k) => {
+    const n = Math.ceil(shape[0] / size) * Math.ceil(shape[1] / size);
+    const means = Float32Array.from(steps.subarray(start, start + n), (step) => step * factors.step);
+    const values = spread(means, shape, size);
+    found.scores.set(values, k * nPixels);
+    for (let p = 0; p < nPixels; p++) found.norms[p] += values[p] * values[p] + factors.within[k];
+    start += n;
+  });
+  const bits = new Uint8Array(hidden.buffer);
+  for (let p = 0; p < nPixels; p++) if ((bits[p >> 3] >> (7 - (p & 7))) & 1) found.heights[p] = 0;
+  return found;
+}
+
 /** Factors of a model, ``counts ≈ heights * (scores @ spectra)``, with scores in noise units. */
 class Factors {
-  constructor({ axis, scores, scales, spectra, heights, norms, edge, n_channels }) {
-    this.axis = new Float64Array(bytes(axis));
-    this.spectra = floats(spectra);
-    this.heights = floats(heights);
-    this.norms = floats(norms);
+  constructor({ axis, scores, spectra, heights, norms, edge, n_channels, blocks, within }) {
+    this.axis = axis;
+    this.spectra = spectra;
+    this.heights = heights;
+    this.norms = norms;
     this.edge = edge;
     this.nScaled = n_channels; // channels that take part; a spectrum may hold more
-    this.nPixels = this.heights.length;
-    this.scores = Float32Array.from(new Int16Array(bytes(scores)));
-    this.nComponents = this.scores.length / this.nPixels;
-    floats(scales).forEach((scale, k) => {
-      const component = this.scores.subarray(k * this.nPixels, (k + 1) * this.nPixels);
-      for (let p = 0; p < component.length; p++) component[p] *= scale;
-    });
-    this.nChannels = this.spectra.length / this.nComponents;
+    this.nPixels = heights.length;
+    this.scores = scores;
+    this.nComponents = scores.length / this.nPixels;
+    this.blocks = blocks ?? []; // of a page without a kernel: the side of the blocks, a component
+    this.within = within ?? new Float32Array(this.nComponents); // squares lost by block means
+    this.nChannels = spectra.length / this.nComponents;
   }
 
   /** What the components after `rank` still hold, a component, in units of the noise edge. */
@@ -105,7 +181,7 @@ class Factors {
     const share = 1 / (Math.max(1, this.nComponents - rank) * this.edge);
     for (let k = rank; k < this.nComponents; k++) {
       const scores = this.scores.subarray(k * this.nPixels, (k + 1) * this.nPixels);
-      for (let p = 0; p < values.length; p++) values[p] += scores[p] * scores[p] * share;
+      for (let p = 0; p < values.length; p++) values[p] += (scores[p] * scores[p] + this.within[k]) * share;
     }
     return values;
   }
@@ -115,7 +191,7 @@ class Factors {
     const values = this.norms.slice();
     for (let k = 0; k < rank; k++) {
       const scores = this.scores.subarray(k * this.nPixels, (k + 1) * this.nPixels);
-      for (let p = 0; p < values.length; p++) values[p] -= scores[p] * scores[p];
+      for (let p = 0; p < values.length; p++) values[p] -= scores[p] * scores[p] + this.within[k];
     }
     const share = 1 / Math.max(1, this.nScaled - rank);
     for (let p = 0; p < values.length; p++) values[p] *= share;
@@ -147,19 +223,32 @@ class Core {
     this.model = model;
     this.views = new Set();
     this.followers = {};
-    this.read();
+    this.hasKernel = true; // until the marks that follow say otherwise
     const listen = (names, act) => names.forEach((name) => model.on(`change:${name}`, act));
     listen(["factors", "values"], () => (this.read(), this.drawSpectrum(), this.repaint()));
-    listen(["rank"], () => (this.moveHandle(), this.drawSpectrum(), this.repaint()));
+    listen(["rank"], () => (this.moveHandle(), this.drawSpectrum(), this.writeCode(), this.repaint()));
     listen(["residual", "colors", "caption"], () => this.repaint());
     listen(["pixel", "hovered"], () => (this.drawSpectrum(), this.views.forEach((v) => v.mark())));
     listen(["counts"], () => this.drawCounts());
   }
 
   read() {
-    const { scores } = this.model.get("factors");
-    this.factors = scores ? new Factors(this.model.get("factors")) : null;
+    const factors = this.model.get("factors");
+    if (factors.blocks) return; // a page's own: there is no kernel to change them
+    this.factors = factors.scores ? new Factors(fromKernel(factors)) : null;
     this.painted = null;
+  }
+
+  /** Read what is there to begin with. */
+  async open() {
+    const factors = this.model.get("factors");
+    if (factors.blocks) this.factors = new Factors(await fromPage(factors, this.model.get("shape")));
+    else this.read();
+    const { pixels = [], values, deflated } = this.model.get("pins");
+    const counts = pixels.length ? floats(deflated ? await inflate(values) : values) : [];
+    const n = counts.length / pixels.length;
+    this.pins = new Map(pixels.map((pixel, i) => [this.flat(pixel), counts.subarray(i * n, (i + 1) * n)]));
+    await this.connect();
   }
 
   get probed() {
@@ -191,16 +280,32 @@ class Core {
       const id = reference.replace("IPY_MODEL_", "");
       this.followers[role] = await this.model.widget_manager.get_model(id);
     }
+    const { handle, residual, kernel } = this.followers;
     // Later, not inside the change: a mark does not redraw what changes while it is changing.
-    this.followers.handle?.on("change:x", () => queueMicrotask(() => this.followHandle()), this);
+    handle?.on("change:x", () => queueMicrotask(() => this.followHandle()), this);
+    residual?.on("change:index", () => this.model.set("residual", RESIDUALS[residual.get("index")]), this);
+    if (kernel && !kernel.comm_live) this.doWithoutKernel(kernel);
     this.moveHandle();
     this.drawSpectrum();
+  }
+
+  /** Say of a control that needs Python that it does, and show which pixels have their counts here. */
+  doWithoutKernel(control) {
+    this.hasKernel = false;
+    control.set({ disabled: true, description: `${control.get("description")} ${NEEDS_PYTHON}` });
+    control.get("layout").set("width", "auto");
+    this.writeCode();
   }
 
   close() {
     clearTimeout(this.saving);
     clearTimeout(this.waiting);
-    this.followers.handle?.off(null, null, this);
+    for (const role of ["handle", "residual"]) this.followers[role]?.off(null, null, this);
+  }
+
+  writeCode() {
+    const code = this.model.get("code");
+    if (code) this.followers.code?.set("value", code.replace("{rank}", this.model.get("rank")));
   }
 
   /** Take the rank from where the handle was dragged to, and snap it to a whole one. */
@@ -251,20 +356,24 @@ class Core {
     if (!this.factors) return; // a plain map has no spectra
     clearTimeout(this.waiting);
     const { pixel, values } = this.model.get("counts");
-    const isKnown = pixel && this.flat(pixel) === this.flat(this.probed);
-    if (isKnown) this.showCounts(Float64Array.from(floats(values)), false);
+    const at = this.flat(this.probed);
+    const known = this.pins.get(at) ?? (pixel && this.flat(pixel) === at ? floats(values) : null);
+    if (known) this.showCounts(Float64Array.from(known), false);
     else {
       const nothing = new Float64Array(this.factors.nChannels).fill(NaN);
-      this.waiting = setTimeout(() => this.showCounts(nothing, true), STALE_AFTER);
+      const patience = this.hasKernel ? STALE_AFTER : 0;
+      this.waiting = setTimeout(() => this.showCounts(nothing, true), patience);
     }
   }
 
   /** Draw a curve with as few points as show it: the page paints it at every step of the pointer. */
   draw(line, values, tolerance) {
     if (!line) return;
+    const visible = values.some(Number.isFinite); // a curve of nothing but gaps is no path
+    if (!visible) return line.set({ visible });
     const { axis } = this.factors;
     const kept = corners(axis, values, tolerance);
-    line.set({ x: Float64Array.from(kept, (c) => axis[c]), y: Float64Array.from(kept, (c) => values[c]) });
+    line.set({ visible, x: Float64Array.from(kept, (c) => axis[c]), y: Float64Array.from(kept, (c) => values[c]) });
   }
 
   showCounts(counts, areMissing) {
@@ -301,6 +410,7 @@ class View {
         <div class="unit"></div>
       </div>
       <div class="readout"></div>
+      <div class="note"></div>
       <div class="spoken" aria-live="polite"></div>`;
     const find = (selector) => el.querySelector(selector);
     this.caption = find(".caption");
@@ -327,7 +437,27 @@ class View {
     });
     this.resizing.observe(this.stage);
     core.views.add(this);
+    if (!core.hasKernel) this.showPins(find(".note"));
     this.paint();
+  }
+
+  /** Mark the pixels whose counts this page holds, and say what it does not hold. */
+  showPins(note) {
+    const [rows, columns] = this.core.model.get("shape");
+    for (const at of this.core.pins.keys()) {
+      const pin = document.createElement("div");
+      pin.className = "pin";
+      pin.style.top = `${(100 * (Math.floor(at / columns) + 0.5)) / rows}%`;
+      pin.style.left = `${(100 * ((at % columns) + 0.5)) / columns}%`;
+      this.stage.insertBefore(pin, this.rings[0]);
+    }
+    note.textContent = `No kernel here: counts are at the ${this.core.pins.size} marked pixels, the model everywhere.`;
+    const { blocks } = this.core.factors;
+    const coarse = blocks.findIndex((size) => size > 1);
+    if (coarse < 0) return;
+    const size = `${blocks[coarse]} × ${blocks[coarse]}`;
+    const which = coarse ? `components ${coarse + 1} to ${blocks.length}` : "the components";
+    note.textContent += ` To fit this page, ${which} are averaged over at least ${size} pixels.`;
   }
 
   close() {
@@ -339,10 +469,15 @@ class View {
     const [rows, columns] = this.core.model.get("shape");
     const box = this.stage.getBoundingClientRect();
     const within = (share, size) => Math.min(size - 1, Math.max(0, Math.floor(share * size)));
-    return [
-      within((event.clientY - box.top) / box.height, rows),
-      within((event.clientX - box.left) / box.width, columns),
-    ];
+    const [down, across] = [event.clientY - box.top, event.clientX - box.left];
+    if (!this.core.hasKernel) {
+      for (const at of this.core.pins.keys()) {
+        const pin = [Math.floor(at / columns), at % columns];
+        const away = [down - ((pin[0] + 0.5) * box.height) / rows, across - ((pin[1] + 0.5) * box.width) / columns];
+        if (Math.hypot(...away) < REACH) return pin;
+      }
+    }
+    return [within(down / box.height, rows), within(across / box.width, columns)];
   }
 
   press(event) {
@@ -454,7 +589,7 @@ export default () => {
   return {
     async initialize({ model }) {
       core = new Core(model);
-      await core.connect();
+      await core.open();
       return () => core.close();
     },
     render({ el }) {

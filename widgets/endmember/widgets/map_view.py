@@ -62,6 +62,9 @@ class MapView(Hearing, anywidget.AnyWidget):
         Components of the model that the residual map and the model spectrum use.
     residual : {"leading", "all"}
         Whether the residual is what the next components hold, or what all channels do.
+    pins : dict
+        ``pixels`` whose raw counts the page holds, and their ``values``: without a kernel there
+        are no others.
     """
 
     _esm = HERE / "map_view.js"
@@ -76,6 +79,8 @@ class MapView(Hearing, anywidget.AnyWidget):
     pixel = tl.Tuple(tl.Int(), tl.Int(), default_value=(0, 0)).tag(sync=True)
     hovered = tl.Tuple(tl.Int(), tl.Int(), allow_none=True, default_value=None).tag(sync=True)
     counts = tl.Dict().tag(sync=True)
+    pins = tl.Dict().tag(sync=True)
+    code = tl.Unicode().tag(sync=True)
     caption = tl.Unicode().tag(sync=True)
     unit = tl.Unicode().tag(sync=True)
     colors = tl.Enum(["viridis", "cividis"], "viridis").tag(sync=True)
@@ -105,24 +110,3 @@ class MapView(Hearing, anywidget.AnyWidget):
     @classmethod
     def _settings(cls):
         return sorted(cls.class_own_traits())
-
-
-def pack_factors(factors):
-    """Make factors small for the page: scores as int16, one scale a component.
-
-    Parameters
-    ----------
-    factors : dict
-        What :meth:`RankState.factors` returns. Scores lose at most 1/65534 of the largest one,
-        far less than the noise of 1 that they are measured in.
-
-    Returns
-    -------
-    dict
-        The same with bytes instead of arrays, and the ``scales`` of the scores.
-    """
-    scores = factors["scores"]
-    scales = np.abs(scores).max(axis=1) / np.float32(32767)
-    steps = scores / np.where(scales > 0, scales, 1)[:, None]
-    packed = {**factors, "scores": np.rint(steps).astype("<i2"), "scales": scales.astype("<f4")}
-    return {k: v.tobytes() if isinstance(v, np.ndarray) else v for k, v in packed.items()}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 
 import ipywidgets as ipw
 import numpy as np
 import traitlets as tl
 
 from endmember.core.axes import length_scale
-from endmember.widgets.map_view import Hearing, MapView, pack_factors
+from endmember.widgets.factors import pack_factors
+from endmember.widgets.map_view import Hearing, MapView
+from endmember.widgets.pages import save_page
+from endmember.widgets.rank_figure import save_figure
 from endmember.widgets.rank_state import MAX_RANK, RankState
 from endmember.widgets.scree_plot import ScreePlot
 from endmember.widgets.spectrum_plot import SpectrumPlot
@@ -75,6 +79,33 @@ class RankSelector(ipw.VBox):
         """Return the lines that make the same result without a widget."""
         return self.state.to_code()
 
+    def save(self, path, *, scripts="inside"):
+        """Write what the selector shows: a page that answers without Python, or a picture.
+
+        Parameters
+        ----------
+        path : str or path-like
+            ``.html`` for one page that holds all it needs: rank, residual, map and model answer in
+            any browser, with no network; the counts of about a dozen pixels go with it. ``.png``,
+            ``.svg`` or ``.pdf`` for a picture. A file of that name is replaced.
+        scripts : {"inside", "cdn"}, default="inside"
+            For a page: ``"cdn"`` loads two scripts over the network instead of holding them, which
+            makes it 1.2 MB smaller.
+
+        Raises
+        ------
+        ValueError
+            Where the ending of the name is another one.
+        FileNotFoundError
+            Where the folder does not exist, or the installed package holds no scripts for pages.
+        """
+        path = Path(path)
+        if path.suffix.lower() == ".html":
+            title = self.state.image.title or "Choose the rank"
+            save_page(self, path, title=title, scripts=scripts)
+        else:
+            save_figure(self.state, path)
+
     @tl.validate("value")
     def _is_rank(self, proposal):
         return self.state.check_rank(proposal["value"])
@@ -93,6 +124,8 @@ class RankSelector(ipw.VBox):
             control.style.description_width = "initial"
         self.scree = ScreePlot(state.rank)
         self.spectrum = SpectrumPlot(state.image)
+        self.code = ipw.HTML()
+        pixels, counts = state.pins()
         self.map = MapView(
             shape=state.shape,
             rank=state.rank,
@@ -105,16 +138,20 @@ class RankSelector(ipw.VBox):
                 "line": self.scree.line,
                 "model": self.spectrum.model,
                 "counts": self.spectrum.counts,
+                "residual": self.residual,
+                "code": self.code,
+                "kernel": self.weighting,
             },
+            pins={"pixels": pixels, "values": np.asarray(counts, dtype=np.float32).tobytes()},
         )
-        self.code = ipw.HTML()
         self.message = ipw.HTML()
 
     def _arranged(self):
         title = ipw.HTML(f"<b>{escape(self.state.image.title)}</b>")
-        left = ipw.VBox([ipw.HBox([self.rank, self.weighting]), self.scree])
-        right = ipw.VBox([self.residual, self.map])
         side_by_side = {"flex_flow": "row wrap", "grid_gap": "4px 20px"}
+        top = ipw.HBox([self.rank, self.weighting], layout=side_by_side)
+        left = ipw.VBox([top, self.scree], layout={"max_width": "100%"})
+        right = ipw.VBox([self.residual, self.map], layout={"max_width": "100%"})
         return [
             title,
             self.message,
@@ -153,7 +190,7 @@ class RankSelector(ipw.VBox):
             self.weighting.value = self.state.weighting  # it may have been refused
 
     def _show_rank(self, _=None):
-        self.code.value = f"<pre>{escape(self.to_code())}</pre>"
+        self.code.value = as_html(self.to_code())
         if not self.map.is_hearing:  # else the page has moved them, and may be further by now
             self.rank.value = self.state.rank
             self.scree.move(self.state.rank)
@@ -161,6 +198,7 @@ class RankSelector(ipw.VBox):
     def _show_weighting(self, _=None):
         self.scree.show(self.state.pca)
         self.map.factors = pack_factors(self.state.factors())
+        self.map.code = as_html(self.state.to_code(rank="{rank}"))
         self._show_words()
         self._show_rank()
 
@@ -179,3 +217,8 @@ class RankSelector(ipw.VBox):
             if state.residual == "leading"
             else "residual at rank {rank}: what it leaves in all channels"
         )
+
+
+def as_html(code):
+    """Show code as it is, whatever it holds."""
+    return f'<pre class="endmember-code">{escape(code)}</pre>'

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import traitlets as tl
+from scipy.ndimage import uniform_filter
 
 from endmember.core.pca import PCA
 from endmember.core.products import marginals
@@ -14,6 +15,7 @@ from endmember.widgets.pixels import check_inside
 
 MAX_RANK = 12  # as far as the handle goes; beyond it a scree is read from its numbers
 N_BEYOND = 4  # components kept past the last rank, so that its residual has some to look at
+N_PINS = 12  # pixels whose raw counts go with a page that has no kernel
 WEIGHTINGS = ("biwhiten", "poisson")
 
 
@@ -91,7 +93,8 @@ class RankState(tl.HasTraits):
             ``axis`` (n_channels,) in its unit, float64; ``scores`` (n_components, n_map_pixels) in
             noise units, ``spectra`` (n_components, n_channels), ``heights`` (n_map_pixels,) counts
             for one noise unit, ``norms`` (n_map_pixels,) squared length in noise units, all
-            float32; ``edge``, the noise edge; ``n_channels``, how many channels took part.
+            float32; ``edge``, the noise edge; ``n_above``, how many components stand above it;
+            ``n_channels``, how many channels took part.
         """
         pca = self.pca
         scores, norms = pca.noise_units(self.image.spectra)
@@ -105,6 +108,7 @@ class RankState(tl.HasTraits):
             "heights": self._over_map(heights),
             "norms": self._over_map(norms),
             "edge": pca.noise_edge_,
+            "n_above": int(pca.n_above_edge_),
             "n_channels": int(np.count_nonzero(pca.channel_scale_)),
         }
 
@@ -130,6 +134,21 @@ class RankState(tl.HasTraits):
         """Return the raw counts of the probed pixel, shape (n_channels,)."""
         return self.image.spectrum(*self._index(self.probed))
 
+    def pins(self):
+        """Return pixels worth a look, and their raw counts.
+
+        Returns
+        -------
+        pixels : list of tuple of int
+            The first pixel, those where the components above the noise edge are strongest, either
+            way, and others spread over the map: about a dozen, none of them hidden.
+        counts : ndarray of shape (n_pixels, n_channels)
+            Their raw counts.
+        """
+        pixels = list(dict.fromkeys([self._first_pixel(), *self._extremes(), *self._spread()]))
+        pixels = pixels[:N_PINS]
+        return pixels, np.array([self.image.spectrum(*self._index(pixel)) for pixel in pixels])
+
     def model(self):
         """Return the spectrum of the probed pixel at the chosen rank, in counts.
 
@@ -145,13 +164,19 @@ class RankState(tl.HasTraits):
         """Return the principal components at the chosen rank, as :meth:`to_code` makes them."""
         return PCA(self.rank, weighting=self.weighting).fit(self.image.spectra)
 
-    def to_code(self):
-        """Return the lines that make the same result without a widget."""
+    def to_code(self, rank=None):
+        """Return the lines that make the same result without a widget.
+
+        Parameters
+        ----------
+        rank : int or str, optional
+            What to write for the rank instead of the chosen one.
+        """
         return (
             "import endmember as em\n"
             "\n"
             f"image = {self.image.code}\n"
-            f'pca = em.PCA({self.rank}, weighting="{self.weighting}").fit(image.spectra)\n'
+            f'pca = em.PCA({rank or self.rank}, weighting="{self.weighting}").fit(image.spectra)\n'
             "maps = image.fold(pca.transform(image.spectra))\n"
         )
 
@@ -209,12 +234,29 @@ class RankState(tl.HasTraits):
     def _first_pixel(self):
         """Return the visible pixel nearest to the middle of the map."""
         middle = [n // 2 for n in self.shape]
-        visible = np.ones(self.shape, dtype=bool)
-        if self.image.mask is not None:
-            visible = ~self.image.mask.reshape(self.shape)
-        pixels = np.argwhere(visible)
-        nearest = pixels[((pixels - middle) ** 2).sum(axis=1).argmin()]
-        return tuple(int(i) for i in nearest)
+        pixels = np.argwhere(self._visible())
+        return _as_pixel(pixels[((pixels - middle) ** 2).sum(axis=1).argmin()])
+
+    def _extremes(self):
+        """Yield the pixels where each component above the noise is strongest, over a few pixels."""
+        visible = self._visible()
+        scores = self.factors()["scores"][: self.pca.n_above_edge_].reshape(-1, *self.shape)
+        for component in scores:
+            smooth = uniform_filter(component, 3, mode="nearest")
+            for sign in (1, -1):
+                at = np.where(visible, sign * smooth, -np.inf).argmax()
+                yield _as_pixel(np.unravel_index(at, self.shape))
+
+    def _spread(self):
+        """Yield visible pixels one by one at even distances in the order of rows."""
+        pixels = np.argwhere(self._visible())
+        for at in np.linspace(0, len(pixels) - 1, N_PINS + 2).round().astype(int)[1:-1]:
+            yield _as_pixel(pixels[at])
+
+    def _visible(self):
+        if self.image.mask is None:
+            return np.ones(self.shape, dtype=bool)
+        return ~self.image.mask.reshape(self.shape)
 
     def _fit(self, weighting):
         with self._lock:
@@ -238,3 +280,7 @@ class RankState(tl.HasTraits):
 
     def _index(self, pixel):
         return pixel[-len(self.image.navigation_shape) :]
+
+
+def _as_pixel(index):
+    return tuple(int(i) for i in index)

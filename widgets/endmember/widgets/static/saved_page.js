@@ -1,0 +1,40 @@
+// Unpack what this page holds, its state and its scripts, and show its widgets.
+(async () => {
+  const notice = document.getElementById("notice");
+  const unpack = async (text) => {
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Response(stream).text();
+  };
+  const addressOf = async (tag) =>
+    tag.dataset.from ?? URL.createObjectURL(new Blob([await unpack(tag.textContent)], { type: "text/javascript" }));
+  const run = (address) =>
+    new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = address;
+      script.onload = resolve;
+      script.onerror = () => reject(new Error(`${address} could not be loaded`));
+      document.head.append(script);
+    });
+  try {
+    if (typeof DecompressionStream === "undefined") throw new Error("this browser is older than 2023");
+    notice.textContent = "Unpacking …";
+    const tags = [...document.querySelectorAll("script[data-script]")];
+    const names = tags.map((tag) => tag.dataset.script);
+    const [text, ...addresses] = await Promise.all([
+      unpack(document.querySelector("script[data-state]").textContent),
+      ...tags.map(addressOf),
+    ]);
+    const state = document.createElement("script");
+    state.type = "application/vnd.jupyter.widget-state+json";
+    state.textContent = text;
+    document.head.append(state);
+    const paths = Object.fromEntries(names.map((name, i) => [name, addresses[i]]));
+    await run(paths.require);
+    requirejs.config({ paths: { bqplot: paths.bqplot, bqscales: paths.bqscales, anywidget: paths.anywidget } });
+    await run(paths["embed-amd"]);
+    notice.remove();
+  } catch (error) {
+    notice.textContent = `The widget cannot be shown: ${error.message}.`;
+  }
+})();
