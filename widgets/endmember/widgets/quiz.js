@@ -3,11 +3,18 @@
 const VERDICTS = { right: ["✓", "Right."], wrong: ["✗", "Wrong."] };
 // `code`, or *emphasis* that is neither part of **this** nor of 2*3*4
 const INLINE = /(`[^`]+`|(?<![*\w])\*(?![*\s])[^*]*(?<![*\s])\*(?![*\w]))/;
+// JupyterLab leaves keys alone where the focused element itself says so; its parents do not count
+const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
 const ON_THIS_PAGE = Symbol.for("endmember.quiz"); // every model brings a copy of this file
 
 function make(tag, className, ...children) {
   const element = Object.assign(document.createElement(tag), { className });
   element.append(...children); // an author's words become text, never markup
+  return element;
+}
+
+function describe(element, attributes) {
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   return element;
 }
 
@@ -64,9 +71,7 @@ class Progress {
       const kept = JSON.parse(localStorage.getItem(this.key));
       const isKnown = (choice, q) => choice === null || this.questions[q].choices.some((_, c) => c === choice);
       if (kept.length === this.questions.length && kept.every(isKnown)) return kept;
-    } catch {
-      // nothing kept, nothing that can be read, or no leave to read it
-    }
+    } catch {} // nothing kept, nothing that can be read, or no leave to read it
     return this.nothing;
   }
 
@@ -74,9 +79,7 @@ class Progress {
     this.take(chosen);
     try {
       localStorage.setItem(this.key, JSON.stringify(chosen));
-    } catch {
-      // no leave to keep it: the choices last as long as the page
-    }
+    } catch {} // no leave to keep it: the choices last as long as the page
   }
 
   take(chosen) {
@@ -109,13 +112,10 @@ class View {
     this.shown = progress.nothing;
     this.questions = progress.questions.map((question, q) => this.ask(question, q));
     this.score = make("output", "score");
-    const again = make("button", "again", "Start again");
-    again.type = "button";
+    const again = describe(make("button", "again", "Start again"), { type: "button", ...OWN_KEYS });
     again.addEventListener("click", () => progress.keep(progress.nothing));
     el.classList.add("endmember-quiz");
-    el.setAttribute("role", "group");
-    el.setAttribute("aria-label", "Quiz");
-    el.setAttribute("data-lm-suppress-shortcuts", "true"); // arrow keys are the radio buttons'
+    describe(el, { role: "group", "aria-label": "Quiz" });
     el.append(...this.questions.map(({ part }) => part), make("div", "end", this.score, again));
     progress.views.add(this);
     this.show();
@@ -124,17 +124,14 @@ class View {
   ask(question, q) {
     const number = this.progress.questions.length > 1 ? [make("span", "number", `${q + 1}. `)] : [];
     const choices = question.choices.map((choice, c) => {
-      const radio = make("input", "radio");
-      Object.assign(radio, { type: "radio", name: `${this.group}-${q}`, value: c });
+      const name = `${this.group}-${q}`;
+      const radio = describe(make("input", "radio"), { type: "radio", name, value: c, ...OWN_KEYS });
       radio.addEventListener("change", () => this.progress.choose(q, c));
-      const sign = make("span", "sign");
-      sign.setAttribute("aria-hidden", "true"); // the answer says it in words
+      const sign = describe(make("span", "sign"), { "aria-hidden": "true" }); // the answer has words
       const row = make("label", "choice", radio, make("span", "words", ...words(choice.text)), sign);
       return { radio, sign, row };
     });
-    const answer = make("div", "answer");
-    answer.setAttribute("aria-live", "polite");
-    answer.setAttribute("aria-atomic", "true");
+    const answer = describe(make("div", "answer"), { "aria-live": "polite", "aria-atomic": "true" });
     const legend = make("legend", "asked", ...number, ...words(question.text));
     const part = make("fieldset", "question", legend, ...choices.map(({ row }) => row), answer);
     return { part, choices, answer };
