@@ -114,14 +114,27 @@ def test_the_keyboard_answers_and_leaves_the_notebook_alone(quiz, shots):
     row = quiz.question(1).locator("label").first
     assert row.evaluate("row => getComputedStyle(row).outlineStyle") == "solid"
     page.screenshot(path=shots / "quiz-keyboard.png")
-    page.keyboard.press("b")  # would add a cell, and "d d" take one away
-    page.keyboard.press("d")
-    page.keyboard.press("d")
-    assert page.locator(".jp-Notebook .jp-Cell").count() == 1
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert quiz.score() == "0 of 2 right"
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     assert quiz.chosen() == [None, None]
     assert quiz.score() == "0 of 2 right, 2 to go"
+    assert page.locator(".jp-Notebook .jp-Cell").count() == 1
+    assert page.locator(".jp-Notebook.jp-mod-commandMode").count() == 1
+
+
+def test_jupyterlab_keeps_its_shortcuts_while_the_quiz_has_focus(quiz):
+    page = quiz.page
+    quiz.click(0, "the dose")
+    page.locator(".jp-mod-dirty").first.wait_for()
+    page.keyboard.press("Control+s")
+    page.locator(".jp-mod-dirty").first.wait_for(state="detached")
+    quiz.radio(0, "the dose").focus()
+    page.keyboard.press("Control+Enter")
+    page.locator(".jp-CodeCell .jp-InputPrompt", has_text="[2]:").wait_for()
+    assert QuizPage(page).chosen() == ["the dose", None]
 
 
 def test_progress_survives_reloading_and_running_again(lab, quiz):

@@ -3,8 +3,7 @@
 const VERDICTS = { right: ["✓", "Right."], wrong: ["✗", "Wrong."] };
 // `code`, or *emphasis* that is neither part of **this** nor of 2*3*4
 const INLINE = /(`[^`]+`|(?<![*\w])\*(?![*\s])[^*]*(?<![*\s])\*(?![*\w]))/;
-// JupyterLab leaves keys alone where the focused element itself says so; its parents do not count
-const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
+const OWN_KEYS = ["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight", " ", "Enter"];
 const ON_THIS_PAGE = Symbol.for("endmember.quiz"); // every model brings a copy of this file
 
 function make(tag, className, ...children) {
@@ -36,12 +35,8 @@ function hash(text) {
 
 /** Where progress is kept: a quiz whose questions have changed starts anew. */
 function keyOf(name, questions) {
-  const content = questions.map((question) => [
-    question.text,
-    question.choices.map((choice) => [choice.text, choice.is_right, choice.feedback]),
-    question.explanation,
-  ]);
-  return `endmember-quiz/${name}/${hash(JSON.stringify(content))}`;
+  const inThisOrder = ["text", "choices", "is_right", "feedback", "explanation"];
+  return `endmember-quiz/${name}/${hash(JSON.stringify(questions, inThisOrder))}`;
 }
 
 /** The present choices of one quiz, shared by its views and kept in the browser if it allows. */
@@ -104,6 +99,12 @@ class Progress {
   }
 }
 
+/** Keep JupyterLab from taking the keys that radio buttons live by; all others are its own. */
+function guard(event) {
+  const isModified = event.ctrlKey || event.metaKey || event.altKey || event.shiftKey;
+  if (!isModified && OWN_KEYS.includes(event.key)) event.stopPropagation();
+}
+
 /** One place on the page where a quiz is shown. */
 class View {
   constructor(progress, el) {
@@ -112,10 +113,11 @@ class View {
     this.shown = progress.nothing;
     this.questions = progress.questions.map((question, q) => this.ask(question, q));
     this.score = make("output", "score");
-    const again = describe(make("button", "again", "Start again"), { type: "button", ...OWN_KEYS });
+    const again = describe(make("button", "again", "Start again"), { type: "button" });
     again.addEventListener("click", () => progress.keep(progress.nothing));
     el.classList.add("endmember-quiz");
     describe(el, { role: "group", "aria-label": "Quiz" });
+    el.addEventListener("keydown", guard);
     el.append(...this.questions.map(({ part }) => part), make("div", "end", this.score, again));
     progress.views.add(this);
     this.show();
@@ -124,8 +126,7 @@ class View {
   ask(question, q) {
     const number = this.progress.questions.length > 1 ? [make("span", "number", `${q + 1}. `)] : [];
     const choices = question.choices.map((choice, c) => {
-      const name = `${this.group}-${q}`;
-      const radio = describe(make("input", "radio"), { type: "radio", name, value: c, ...OWN_KEYS });
+      const radio = describe(make("input", "radio"), { type: "radio", name: `${this.group}-${q}`, value: c });
       radio.addEventListener("change", () => this.progress.choose(q, c));
       const sign = describe(make("span", "sign"), { "aria-hidden": "true" }); // the answer has words
       const row = make("label", "choice", radio, make("span", "words", ...words(choice.text)), sign);
