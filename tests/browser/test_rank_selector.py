@@ -188,7 +188,7 @@ def test_rank_and_model_answer_when_the_kernel_is_gone(lab, chromium, state):
     assert (
         selector.curve("counts", state.image.axis).size == 0
     )  # nobody can say them: none is not the same as zero
-    assert "its counts need a running kernel" in selector.readout()
+    assert "counts need a kernel" in selector.readout()
     state.hovered = None
     page.close()
 

@@ -10,14 +10,15 @@ import pytest
 from nbclient import NotebookClient
 
 COURSE = Path(__file__).parents[2] / "course"
-LESSONS = sorted(COURSE.glob("*.md"))
+PAGES = sorted(COURSE.glob("*.md"))
+LESSONS = [page for page in PAGES if page.stem[0].isdigit()]
 
 
 def test_there_are_lessons():
     assert [lesson.name for lesson in LESSONS] == ["04-how-many-components.md"]
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("lesson", PAGES, ids=lambda path: path.stem)
 def test_a_lesson_runs_in_under_a_minute(lesson, tmp_path):
     notebook = jupytext.read(lesson)
     start = time.monotonic()
@@ -39,7 +40,7 @@ def test_snippets_between_the_cells_run_after_them(lesson, tmp_path):
     NotebookClient(notebook, timeout=120, kernel_name="python3", resources=resources).execute()
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("lesson", PAGES, ids=lambda path: path.stem)
 def test_a_lesson_uses_public_names_only(lesson):
     code = "\n".join(c.source for c in jupytext.read(lesson).cells if c.cell_type == "code")
     assert "._" not in code
@@ -54,4 +55,26 @@ def test_solutions_end_in_an_assertion_and_cells_fit_on_a_screen(lesson):
     for cell in solutions:
         assert "assert " in cell.source
     for cell in cells:
-        assert len(cell.source.splitlines()) <= 25
+        is_folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+        assert is_folded or len(cell.source.splitlines()) <= 25
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_solutions_are_folded_in_jupyterlab(lesson):
+    """What a student must not see at once stands below a heading that opens collapsed."""
+    is_hidden = False
+    for cell in jupytext.read(lesson).cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("#"):
+            is_hidden = cell.metadata.get("jp-MarkdownHeadingCollapsed", False)
+            assert is_hidden == cell.source.startswith("### Solution")
+        assert is_hidden or "solution" not in cell.metadata.get("tags", [])
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_asks_five_questions_and_names_the_quiz_after_itself(lesson):
+    cells = [c for c in jupytext.read(lesson).cells if "em.Quiz(" in c.source]
+    assert len(cells) == 1
+    assert cells[0].source.count("- [x]") == 5
+    assert f'name="{lesson.stem}"' in cells[0].source
+    assert cells[0].metadata["jupyter"]["source_hidden"]  # the answers stand in it
+    assert "remove-input" in cells[0].metadata["tags"]

@@ -551,7 +551,7 @@ class View {
   tell() {
     const [row, column] = this.core.probed;
     const value = short(this.core.values().values[this.core.flat([row, column])]);
-    const missing = this.core.countsAreMissing ? " (its counts need a running kernel)" : "";
+    const missing = this.core.countsAreMissing ? " (counts need a kernel)" : "";
     this.readout.textContent = `row ${row}, column ${column}: ${value}${missing}`;
   }
 

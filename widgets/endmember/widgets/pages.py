@@ -19,7 +19,6 @@ from endmember._version import __version__
 from endmember.widgets.factors import compact_factors, deflated_pins
 
 STATIC = Path(__file__).parent / "static"
-VENDORED = ("require", "embed-amd")
 LIBRARIES = ("bqscales", "bqplot", "anywidget")
 CDN = "https://cdn.jsdelivr.net/npm/"
 CDN_SCRIPTS = {
@@ -32,15 +31,32 @@ MAP_VIEW = "endmember.widgets.map_view.MapView"
 REFERENCE = re.compile(r"IPY_MODEL_(\w+)")
 
 
-def scripts():
-    """Return the scripts of a page with widgets, by name, in the order in which they are run.
+def script_files(choice="inside"):
+    """Return the scripts that pages with widgets hold.
+
+    Parameters
+    ----------
+    choice : {"inside", "cdn"}, default="inside"
+        Whether those that npm brings are among them, or are loaded from :data:`CDN_SCRIPTS`.
+
+    Returns
+    -------
+    dict
+        Paths by name.
 
     Raises
     ------
     FileNotFoundError
         Where the package was built without those that npm brings.
     """
-    found = {name: STATIC / "vendor" / f"{name}.js" for name in VENDORED}
+    if choice not in ("inside", "cdn"):
+        raise ValueError(f'scripts is {choice!r}; choose "inside" or "cdn".')
+    libraries = {name: _library(name) for name in LIBRARIES}
+    return libraries | (_vendored() if choice == "inside" else {})
+
+
+def _vendored():
+    found = {name: STATIC / "vendor" / f"{name}.js" for name in CDN_SCRIPTS}
     missing = [path.name for path in found.values() if not path.exists()]
     if missing:
         raise FileNotFoundError(
@@ -49,8 +65,7 @@ def scripts():
             'registry, or ask for links to a CDN: scripts="cdn" when saving, '
             'endmember_scripts = "cdn" in the settings of a book.'
         )
-    libraries = {name: _library(name) for name in LIBRARIES}
-    return {"require": found["require"], **libraries, "embed-amd": found["embed-amd"]}
+    return found
 
 
 def _library(name):
@@ -191,14 +206,13 @@ def page_text(widget, *, title, scripts="inside"):
     """Return the text of the page that :func:`save_page` writes."""
     state = freeze(dependency_state([widget], drop_defaults=False), [widget.model_id])
     manager = {**Widget.get_manager_state(widgets=[]), "state": state}
-    sources = _script_sources(scripts)
     parts = {
         "title": escape(title),
         "version": escape(__version__),
         "view": json.dumps(widget.get_view_spec()),
         "style": (STATIC / "pages.css").read_text(encoding="utf-8"),
         "state": pack(escape_script(json.dumps(manager, allow_nan=False))),
-        "scripts": "\n".join(_script_tag(*named) for named in sources.items()),
+        "scripts": "\n".join(_script_tags(scripts)),
         "loader": (STATIC / "saved_page.js").read_text(encoding="utf-8"),
     }
     template = (STATIC / "saved_page.html").read_text(encoding="utf-8")
@@ -210,16 +224,10 @@ def pack(text):
     return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
 
 
-def _script_sources(choice):
-    if choice not in ("inside", "cdn"):
-        raise ValueError(f'scripts is {choice!r}; choose "inside" or "cdn".')
-    if choice == "inside":
-        return {name: path.read_text(encoding="utf-8") for name, path in scripts().items()}
-    inside = {name: _library(name).read_text(encoding="utf-8") for name in LIBRARIES}
-    return {"require": None, **inside, "embed-amd": None}
-
-
-def _script_tag(name, source):
-    packed = "" if source is None else pack(source)
-    origin = f' data-from="{CDN_SCRIPTS[name]}"' if source is None else ""
-    return f'<script type="text/plain" data-script="{name}"{origin}>{packed}</script>'
+def _script_tags(choice):
+    """Hold each script, packed, or say where it comes from."""
+    held = script_files(choice)
+    for name in held | CDN_SCRIPTS:
+        packed = pack(held[name].read_text(encoding="utf-8")) if name in held else ""
+        origin = "" if name in held else f' data-from="{CDN_SCRIPTS[name]}"'
+        yield f'<script type="text/plain" data-script="{name}"{origin}>{packed}</script>'

@@ -142,20 +142,19 @@ class RankSelector(ipw.VBox):
                 "code": self.code,
                 "kernel": self.weighting,
             },
+            layout={"flex": "3 1 320px", "min_width": "0"},
             pins={"pixels": pixels, "values": np.asarray(counts, dtype=np.float32).tobytes()},
         )
         self.message = ipw.HTML()
 
     def _arranged(self):
         title = ipw.HTML(f"<b>{escape(self.state.image.title)}</b>")
-        side_by_side = {"flex_flow": "row wrap", "grid_gap": "4px 20px"}
-        top = ipw.HBox([self.rank, self.weighting], layout=side_by_side)
-        left = ipw.VBox([top, self.scree], layout={"max_width": "100%"})
-        right = ipw.VBox([self.residual, self.map], layout={"max_width": "100%"})
+        wrapped = {"flex_flow": "row wrap", "grid_gap": "4px 20px"}
         return [
             title,
             self.message,
-            ipw.HBox([left, right], layout=side_by_side),
+            ipw.HBox([self.rank, self.weighting, self.residual], layout=wrapped),
+            ipw.HBox([self.scree, self.map], layout=wrapped),
             self.spectrum,
             self.code,
         ]

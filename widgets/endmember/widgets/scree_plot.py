@@ -71,7 +71,12 @@ class ScreePlot(bq.Figure):
             axes=[self._components, self._eigenvalues],
             display_toolbar=False,
             fig_margin={"top": 24, "bottom": 48, "left": 60, "right": 16},
-            layout={"width": "390px", "max_width": "100%", "height": "440px"},
+            layout={
+                "flex": "1 1 240px",
+                "min_width": "240px",
+                "max_width": "390px",
+                "height": "440px",
+            },
         )
         self.add_class("endmember-figure")
 

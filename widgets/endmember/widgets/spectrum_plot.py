@@ -47,7 +47,7 @@ class SpectrumPlot(bq.Figure):
             axes=axes,
             legend_location="top-right",
             fig_margin={"top": 16, "bottom": 48, "left": 60, "right": 16},
-            layout={"width": "100%", "height": "240px"},
+            layout={"width": "auto", "height": "240px"},
         )
         self.add_class("endmember-figure")
 

@@ -1,0 +1,74 @@
+"""A Sphinx extension for books whose widgets stay alive without a kernel.
+
+With ``extensions = ["myst_nb", "endmember.widgets.sphinx"]`` it serves the scripts of widgets from the book's own ``_static`` folder and keeps of the widgets'
+state what each page needs, for notebooks that myst-nb executes. Pages then ask for nothing outside
+the book, and open from ``file://`` as well.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+from ipywidgets.embed import escape_script
+from sphinx.util import logging
+
+from endmember._version import __version__
+from endmember.widgets.pages import CDN_SCRIPTS, STATIC, VIEW_TYPE, freeze, script_files
+
+VIEW = re.compile(rf'<script type="{re.escape(VIEW_TYPE)}">(.*?)</script>', re.DOTALL)
+BEFORE_MYST_NB = 400  # its own handler, at 500, writes what this one has made small
+logger = logging.getLogger(__name__)
+
+
+def setup(app):
+    """Register with Sphinx."""
+    app.add_config_value("endmember_scripts", "inside", "html", types=[str])
+    app.connect("config-inited", _serve_scripts)
+    app.connect("html-page-context", _prepare_page, priority=BEFORE_MYST_NB)
+    return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _serve_scripts(app, config):
+    """Lay the scripts where pages find them, and tell myst-nb of them."""
+    choice = config.endmember_scripts
+    if choice not in ("inside", "cdn"):
+        raise ValueError(f'endmember_scripts is {choice!r}; choose "inside" or "cdn".')
+    folder = Path(app.doctreedir, "endmember")
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "widgets").mkdir(parents=True)
+    for name, path in script_files(choice).items():
+        shutil.copyfile(path, folder / "widgets" / f"{name}.js")
+    for name in ("book.js", "pages.css"):
+        shutil.copyfile(STATIC / name, folder / "widgets" / name)
+    # Not in the settings of the book: Jupyter Book would run every script it finds there by itself,
+    # and modules are to be asked for by name.
+    config.html_static_path.append(str(folder))
+    outside = CDN_SCRIPTS if choice == "cdn" else {}
+    config.nb_ipywidgets_js = {
+        outside.get("require", "widgets/require.js"): {},
+        "widgets/book.js": {},
+        outside.get("embed-amd", "widgets/embed-amd.js"): {},
+    }
+
+
+def _prepare_page(app, pagename, templatename, context, doctree):
+    """Keep of the state of widgets what a page shows."""
+    kept = getattr(app.env, "nb_metadata", {}).get(pagename, {}).get("js_files", {})
+    if "ipywidgets_state" not in kept:
+        return
+    app.add_css_file("widgets/pages.css")
+    app.add_js_file(None, body=(STATIC / "missing.js").read_text(encoding="utf-8"), priority=0)
+    uri, attributes = kept["ipywidgets_state"]
+    shown = [json.loads(view)["model_id"] for view in VIEW.findall(context.get("body", ""))]
+    manager = json.loads(attributes["body"])
+    try:
+        manager["state"] = freeze(manager["state"], shown)
+    except ValueError as error:
+        logger.warning("%s", error, location=pagename, type="endmember", subtype="state")
+        return
+    body = escape_script(json.dumps(manager, allow_nan=False))
+    page = {"ipywidgets_state": (uri, {**attributes, "body": body})}
+    app.env.nb_metadata[pagename]["js_files"] = {**kept, **page}

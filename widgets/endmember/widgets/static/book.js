@@ -1,0 +1,13 @@
+// Runs between require.js and embed-amd.js: says where the libraries of widgets are, beside this
+// script, and settles what they and the theme of a book expect of each other.
+(() => {
+  requirejs.config({ baseUrl: new URL(".", document.currentScript.src).href });
+  // A theme that draws its icons by script would replace those inside widgets as well.
+  window.FontAwesomeConfig = { observeMutations: false };
+  // Widgets typeset with the second version of MathJax, pages load the third, after this script.
+  const typeset = ([, , element]) => window.MathJax.typesetPromise?.(element ? [element] : undefined);
+  window.addEventListener("load", () => {
+    window.MathJax ??= {};
+    window.MathJax.Hub ??= { Queue: typeset, Config: () => {}, Configured: () => {} };
+  });
+})();
