@@ -1,8 +1,8 @@
 """A Sphinx extension for books whose widgets stay alive without a kernel.
 
-With ``extensions = ["myst_nb", "endmember.widgets.sphinx"]`` it serves the scripts of widgets from the book's own ``_static`` folder and keeps of the widgets'
-state what each page needs, for notebooks that myst-nb executes. Pages then ask for nothing outside
-the book, and open from ``file://`` as well.
+With ``extensions = ["myst_nb", "endmember.widgets.sphinx"]`` a book serves the scripts of widgets
+from its own ``_static`` folder, and each page keeps what it needs of the state of its widgets.
+Pages then ask for nothing outside the book, and open from ``file://`` as well.
 """
 
 from __future__ import annotations
