@@ -12,6 +12,7 @@ import re
 import shutil
 import tomllib
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import jupytext
@@ -19,11 +20,10 @@ from sphinx.util import logging
 
 ROOT = Path(__file__).parents[1]
 CACHES = ROOT / "build" / "executed"  # what lessons gave, by version of the package
-SECTION = re.compile(r"^(?=## )", re.MULTILINE)
+FENCE_OR_HEADING = re.compile(r"^(?:(`{3,}|~{3,})(?s:.*?)^\1|(?P<heading>## ))", re.MULTILINE)
 EXERCISE = re.compile(r"## Exercise (?P<number>\d+): (?P<title>.+)\n(?P<body>(?s:.*))")
 SOLUTION = re.compile(r"^(?:\+\+\+.*\n+)?### Solution\n", re.MULTILINE)
 NEXT_CELL = re.compile(r"^\+\+\+.*\n", re.MULTILINE)
-TAG = ":tags: [solution]"
 MATHJAX = [  # what formulae need of its 24 MB
     "startup.js",
     "core.js",
@@ -123,21 +123,33 @@ def with_exercises(text, name):
     ValueError
         Where a cell tagged ``solution`` lies outside a solution, or a solution holds none.
     """
-    return "".join(_derive(section, name) for section in SECTION.split(text))
+    return "".join(_derive(section, name) for section in _sections(text))
+
+
+def _sections(text):
+    """Split a lesson where a heading stands; a comment in code looks like one and is none."""
+    starts = [found.start() for found in FENCE_OR_HEADING.finditer(text) if found["heading"]]
+    return [text[start:end] for start, end in pairwise([0, *starts, len(text)])]
+
+
+def _holds_solution(text):
+    """Whether a cell is tagged, in any of the ways in which MyST writes tags."""
+    cells = jupytext.reads(text, "md:myst").cells
+    return any("solution" in cell.metadata.get("tags", []) for cell in cells)
 
 
 def _derive(section, name):
     found = EXERCISE.match(section)
     task, *solutions = SOLUTION.split(found["body"]) if found else [section]
     heading = section.partition("\n")[0]
-    if TAG in task:
+    if _holds_solution(task):
         raise ValueError(
             f'a cell tagged solution stands in "{heading}", open to every reader; put it under '
             '"### Solution" in a section titled "## Exercise 1: ...".'
         )
     if found is None:
         return section
-    if len(solutions) != 1 or TAG not in solutions[0]:
+    if len(solutions) != 1 or not _holds_solution(solutions[0]):
         raise ValueError(
             f'"{heading}" has {len(solutions)} parts titled "### Solution"; it needs one, with a '
             "cell tagged solution in it."
