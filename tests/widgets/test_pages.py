@@ -292,6 +292,13 @@ def test_freezing_changes_nothing_that_was_handed_in():
     assert state == before
 
 
+def test_a_map_without_pins_has_a_page_too():
+    _, view = make_map(pins={})
+    frozen = freeze(everything(), [view.model_id])[view.model_id]
+    assert frozen["state"]["pins"] == {}
+    assert read(factors_in(frozen))["scores"].shape == (6, SHAPE[0] * SHAPE[1])
+
+
 # the page
 
 

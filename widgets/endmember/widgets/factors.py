@@ -62,8 +62,8 @@ def compact_factors(packed, shape, *, most_bytes=MOST_BYTES):
 
 
 def deflated_pins(pins):
-    """Deflate the counts of pinned pixels."""
-    return {**pins, "values": zlib.compress(pins["values"], 9), "deflated": True}
+    """Deflate the counts of pinned pixels, where there are any."""
+    return pins and {**pins, "values": zlib.compress(pins["values"], 9), "deflated": True}
 
 
 def _compact(factors, shape, block, block_of_rest):
