@@ -50,6 +50,7 @@ def setup(app):
     """Register with Sphinx."""
     for name in JUPYTER_BOOK_ONLY:
         app.add_config_value(name, None, "env")
+    app.connect("config-inited", _set_icon)
     app.connect("config-inited", _set_launch_button)
     app.connect("config-inited", _choose_cache)
     app.connect("config-inited", _serve_mathjax)
@@ -73,6 +74,10 @@ def digest():
             if path.is_file() and path.suffix not in (".pyc", ".nbi", ".nbc"):
                 found.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
     return found.hexdigest()[:16]
+
+
+def _set_icon(app, config):
+    config.html_favicon = config.html_logo = str(ROOT / "book" / "images" / "icon.svg")
 
 
 def _set_launch_button(app, config):

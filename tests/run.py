@@ -24,6 +24,7 @@ PARTS = {
     "imports": [BIN / "lint-imports"],
     "fast": [*PYTEST],
     "slow": [*PYTEST, "-m", "slow and not browser"],
+    "book": [sys.executable, ROOT / "book" / "build.py"],
     "browser": [*PYTEST, "-m", "browser and not binder", "-s"],
     "binder": [*PYTEST, "-m", "binder", "-s"],
 }

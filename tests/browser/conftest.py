@@ -8,9 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+import zipfile
 from contextlib import closing, contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import nbformat
@@ -143,6 +147,69 @@ def fresh_page(chromium):
     yield page
     context.close()
     assert errors == []
+
+
+@pytest.fixture(scope="session")
+def built_book(tmp_path_factory):
+    """Where the book lies, by the way it is read; built first, where anything has changed."""
+    subprocess.run([sys.executable, ROOT / "book" / "build.py"], check=True)
+    folder = tmp_path_factory.mktemp("book")
+    with zipfile.ZipFile(ROOT / "build" / "endmember-book.zip") as packed:
+        packed.extractall(folder)
+    html = ROOT / "build" / "jupyter-book" / "_build" / "html"
+    with serving(html) as address, serving(ROOT / "build" / "sphinx" / "html") as by_sphinx:
+        yield {
+            "served": address,
+            "from a file": (folder / "endmember-book").as_uri(),
+            "by Sphinx alone": by_sphinx,
+        }
+
+
+@contextmanager
+def serving(folder):
+    """A server of files, on a port of its own."""
+    handler = partial(QuietHandler, directory=str(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files and keeps no log."""
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def open_page(chromium):
+    """How a test opens a page that may ask for nothing elsewhere and log no error."""
+    contexts, faults = [], []
+
+    def open_(address, inside=None, **settings):
+        context = chromium.new_context(
+            **{"viewport": {"width": 1300, "height": 1100}, **settings}, accept_downloads=True
+        )
+        contexts.append(context)
+        page = context.new_page()
+        inside = inside or address.rpartition("/")[0]
+        page.on("request", lambda r: faults.append(r.url) if _leaves(r.url, inside) else None)
+        page.on("requestfailed", lambda r: faults.append(f"failed: {r.url}"))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
+        page.goto(address)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def _leaves(url, inside):
+    return not url.startswith((inside, "blob:", "data:"))
 
 
 @pytest.fixture

@@ -80,6 +80,7 @@ class SelectorPage:
 
     def drag_handle(self, to_rank, steps=12):
         """Drag the handle with the mouse, and let go."""
+        self.handle.scroll_into_view_if_needed()
         x, y = self.handle_at()
         target = x + (to_rank - self.shown_rank()) * self.component_width()
         mouse = self.page.mouse
@@ -95,7 +96,7 @@ class SelectorPage:
 
     def code(self):
         """The code under the widget."""
-        return self.page.locator(".jp-OutputArea pre", has_text="em.PCA").last.inner_text()
+        return self.page.locator(".endmember-code").first.inner_text()
 
     def caption(self):
         """The line over the map."""
@@ -133,10 +134,10 @@ class SelectorPage:
     def curve(self, which, axis):
         """Counts of a curve at the values of an axis, read off its path by the ticks around it."""
         line = self.spectrum.locator("path.line").nth({"counts": 0, "model": 1}[which])
-        path = line.get_attribute("d") or ""  # nothing is drawn of what is not known
+        if not line.evaluate("path => path.getClientRects().length"):
+            return np.array([])  # nothing is drawn of what is not known
+        path = line.get_attribute("d")
         points = np.array([xy.split(",") for xy in re.findall(r"[ML]([^ML]+)", path)], dtype=float)
-        if points.size == 0:
-            return np.array([])
         x, y = self._by_ticks(0, points[:, 0]), self._by_ticks(1, points[:, 1])
         return np.interp(axis, x, y)
 

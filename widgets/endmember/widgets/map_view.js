@@ -526,7 +526,8 @@ class View {
   captionText() {
     const [rank, last] = [this.core.model.get("rank"), this.core.factors?.nComponents];
     const words = { "{rank}": rank, "{next}": rank + 1, "{last}": last };
-    const caption = this.core.model.get("caption");
+    const { model } = this.core;
+    const caption = model.get("captions")[model.get("residual")] ?? model.get("caption");
     if (rank >= last && caption.includes("{next}")) return `rank ${rank}: no component is kept beyond`;
     return caption.replace(/{rank}|{next}|{last}/g, (word) => words[word]);
   }

@@ -62,6 +62,9 @@ class MapView(Hearing, anywidget.AnyWidget):
         Components of the model that the residual map and the model spectrum use.
     residual : {"leading", "all"}
         Whether the residual is what the next components hold, or what all channels do.
+    captions : dict
+        What stands over each residual instead of `caption`; ``{rank}``, ``{next}`` and ``{last}``
+        are filled in.
     pins : dict
         ``pixels`` whose raw counts the page holds, and their ``values``: without a kernel there
         are no others.
@@ -82,6 +85,7 @@ class MapView(Hearing, anywidget.AnyWidget):
     pins = tl.Dict().tag(sync=True)
     code = tl.Unicode().tag(sync=True)
     caption = tl.Unicode().tag(sync=True)
+    captions = tl.Dict().tag(sync=True)
     unit = tl.Unicode().tag(sync=True)
     colors = tl.Enum(["viridis", "cividis"], "viridis").tag(sync=True)
     pixel_size = tl.Dict().tag(sync=True)

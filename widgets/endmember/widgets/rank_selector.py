@@ -20,6 +20,10 @@ from endmember.widgets.spectrum_plot import SpectrumPlot
 
 SCALINGS = {"biwhitened": "biwhiten", "Keenan-Kotula": "poisson"}
 RESIDUALS = {"the next components": "leading", "all channels": "all"}
+CAPTIONS = {
+    "leading": "residual at rank {rank}: what components {next} to {last} hold",
+    "all": "residual at rank {rank}: what it leaves in all channels",
+}
 WORKING = "<i>fitting …</i>"
 
 
@@ -131,6 +135,7 @@ class RankSelector(ipw.VBox):
             rank=state.rank,
             max_rank=state.max_rank,
             pixel=state.pixel,
+            captions=CAPTIONS,
             unit="noise = 1",
             pixel_size=length_scale(state.image.navigation_axes[-1]),
             followers={
@@ -175,7 +180,7 @@ class RankSelector(ipw.VBox):
         state.observe(self._show_rank, "rank")
         state.observe(self._show_weighting, "weighting")
         state.observe(self._show_counts, ["pixel", "hovered"])
-        state.observe(self._show_words, ["residual", "message", "status"])
+        state.observe(self._show_words, ["message", "status"])
 
     # changes
 
@@ -211,11 +216,6 @@ class RankSelector(ipw.VBox):
             self.message.value = WORKING
             return
         self.message.value = f"<i>{escape(state.message)}</i>" if state.message else ""
-        self.map.caption = (
-            "residual at rank {rank}: what components {next} to {last} hold"
-            if state.residual == "leading"
-            else "residual at rank {rank}: what it leaves in all channels"
-        )
 
 
 def as_html(code):
