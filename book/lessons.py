@@ -50,7 +50,7 @@ def setup(app):
     """Register with Sphinx."""
     for name in JUPYTER_BOOK_ONLY:
         app.add_config_value(name, None, "env")
-    app.connect("config-inited", _set_icon)
+    app.connect("config-inited", _set_look)
     app.connect("config-inited", _set_launch_button)
     app.connect("config-inited", _choose_cache)
     app.connect("config-inited", _serve_mathjax)
@@ -76,8 +76,14 @@ def digest():
     return found.hexdigest()[:16]
 
 
-def _set_icon(app, config):
-    config.html_favicon = config.html_logo = str(ROOT / "book" / "images" / "icon.svg")
+def _set_look(app, config):
+    here = Path(__file__).parent
+    config.html_favicon = config.html_logo = str(here / "images" / "icon.svg")
+    look = Path(app.doctreedir, "look", "look.css")
+    look.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(here / "look.css", look)
+    config.html_static_path.append(str(look.parent))
+    config.html_css_files.append("look.css")
 
 
 def _set_launch_button(app, config):

@@ -26,32 +26,41 @@ logger = logging.getLogger(__name__)
 def setup(app):
     """Register with Sphinx."""
     app.add_config_value("endmember_scripts", "inside", "html", types=[str])
-    app.connect("config-inited", _serve_scripts)
+    app.connect("config-inited", _name_scripts)
+    app.connect("builder-inited", _serve_scripts)
     app.connect("html-page-context", _prepare_page, priority=BEFORE_MYST_NB)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def _serve_scripts(app, config):
-    """Lay the scripts where pages find them, and tell myst-nb of them."""
+def _name_scripts(app, config):
+    """Tell myst-nb which scripts a page with widgets asks for."""
     choice = config.endmember_scripts
     if choice not in ("inside", "cdn"):
         raise ValueError(f'endmember_scripts is {choice!r}; choose "inside" or "cdn".')
-    folder = Path(app.doctreedir, "endmember")
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / "widgets").mkdir(parents=True)
-    for name, path in script_files(choice).items():
-        shutil.copyfile(path, folder / "widgets" / f"{name}.js")
-    for name in ("book.js", "pages.css"):
-        shutil.copyfile(STATIC / name, folder / "widgets" / name)
     # Not in the settings of the book: Jupyter Book would run every script it finds there by itself,
     # and modules are to be asked for by name.
-    config.html_static_path.append(str(folder))
     outside = CDN_SCRIPTS if choice == "cdn" else {}
     config.nb_ipywidgets_js = {
         outside.get("require", "widgets/require.js"): {},
         "widgets/book.js": {},
         outside.get("embed-amd", "widgets/embed-amd.js"): {},
     }
+
+
+def _serve_scripts(app):
+    """Lay the scripts where pages find them."""
+    if app.builder.format != "html":
+        return
+    scripts = script_files(app.config.endmember_scripts)
+    # Not by `html_static_path`: that takes no folder inside the one of the pages, where Sphinx
+    # keeps all of its own unless it is told otherwise.
+    folder = Path(app.outdir, "_static", "widgets")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, path in scripts.items():
+        shutil.copyfile(path, folder / f"{name}.js")
+    for name in ("book.js", "pages.css"):
+        shutil.copyfile(STATIC / name, folder / name)
 
 
 def _prepare_page(app, pagename, templatename, context, doctree):
