@@ -126,6 +126,23 @@ def test_keys_move_pixel_and_rank_and_leave_the_notebook_alone(selector, state):
     assert selector.map.get_attribute("aria-label").startswith("residual at rank 5")
 
 
+def test_plain_keys_do_nothing_to_the_notebook_and_shortcuts_still_work(selector):
+    selector.map.focus()
+    for key in ["b", "d", "d", "x", "0"]:
+        selector.page.keyboard.press(key)
+    selector.settle()
+    assert selector.page.locator(".jp-Cell").count() == 1
+    files = selector.page.locator("#jp-left-stack")
+    before = files.is_visible()
+    selector.page.keyboard.press("Control+b")
+    selector.settle()
+    assert files.is_visible() != before
+    selector.map.focus()
+    selector.page.keyboard.press("Control+b")
+    selector.settle()
+    assert files.is_visible() == before
+
+
 def test_the_map_is_reached_by_tab_from_the_controls(selector):
     selector.rank.focus()
     for _ in range(3):

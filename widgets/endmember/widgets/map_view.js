@@ -396,7 +396,6 @@ class View {
     const scale = Math.max(1, Math.round(TARGET_SIZE / longer)) * Math.min(1, LARGEST_SIZE / longer);
     const [height, width] = [rows, columns].map((n) => Math.max(SMALLEST_SIZE, n * scale));
     el.classList.add("endmember-map");
-    el.setAttribute("data-lm-suppress-shortcuts", "true"); // keys are the map's while it has focus
     el.innerHTML = `
       <div class="caption"></div>
       <div class="frame">
@@ -481,7 +480,8 @@ class View {
   }
 
   press(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return; // the browser's own
+    if (event.ctrlKey || event.metaKey || event.altKey) return; // of the browser and of JupyterLab
+    event.stopPropagation(); // plain keys are the map's: elsewhere they cut and insert cells
     const step = event.shiftKey ? 10 : 1;
     const moves = { ArrowUp: [-step, 0], ArrowDown: [step, 0], ArrowLeft: [0, -step], ArrowRight: [0, step] };
     const ranks = { PageUp: 1, "+": 1, PageDown: -1, "-": -1 };
@@ -489,7 +489,6 @@ class View {
     else if (event.key in ranks) this.core.setRank(this.core.model.get("rank") + ranks[event.key]);
     else return;
     event.preventDefault();
-    event.stopPropagation();
     this.spoken.textContent = this.name();
   }
 
