@@ -1,0 +1,111 @@
+"""A saved selector, opened as a person would who has no Python: from a folder, by a browser."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from selector_page import SelectorPage
+
+import endmember as em
+from endmember.widgets import RankSelector
+from endmember.widgets.factors import STEP
+
+
+@pytest.fixture(scope="module")
+def saved(diamond, tmp_path_factory):
+    """The page, and the selector that it was saved from."""
+    selector = RankSelector(diamond)
+    selector.value, selector.pixel = 2, (60, 80)
+    path = tmp_path_factory.mktemp("saved") / "selector.html"
+    selector.save(path)
+    print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
+    return path, selector
+
+
+@pytest.fixture
+def page(saved, open_page):
+    address = saved[0].as_uri()
+    return SelectorPage(open_page(address, inside=address))
+
+
+def test_it_opens_at_the_rank_and_the_pixel_that_were_chosen(page, saved, shots):
+    state = saved[1].state
+    assert page.shown_rank() == 2
+    assert "row 60, column 80" in page.readout()
+    assert "em.PCA(2," in page.code()
+    axis = state.image.axis
+    np.testing.assert_allclose(page.curve("counts", axis), state.counts(), atol=0.01)
+    page.page.screenshot(path=shots / "saved.png", full_page=True)
+
+
+def test_it_answers_to_the_mouse(page, saved):
+    state = saved[1].state
+    page.drag_handle(1)
+    assert page.shown_rank() == 1
+    assert "em.PCA(1," in page.code()
+    low, high = page.limits()
+    shade = (high - low) / 255
+    shown = low + (page.shades() + 0.5) * shade
+    state.rank = 1
+    true = state.residual_map().clip(low, high)
+    assert (np.abs(shown - true) <= shade + STEP * np.sqrt(true) + STEP**2).all()
+    page.point_at(110, 62, state.shape)
+    page.settle()
+    state.hovered = (110, 62)
+    model = state.model()
+    state.hovered, state.rank = None, 2
+    found = page.curve("model", state.image.axis)
+    np.testing.assert_allclose(found, model, atol=0.01 * model.max() + 0.02)
+    assert "counts need a kernel" in page.readout()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_fits_a_narrow_screen_in_both_themes(saved, open_page, theme, shots):
+    address, viewport = saved[0].as_uri(), {"width": 400, "height": 900}
+    opened = open_page(address, inside=address, viewport=viewport, color_scheme=theme)
+    page = SelectorPage(opened)
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 400
+    page.drag_handle(3)
+    assert page.shown_rank() == 3
+    opened.screenshot(path=shots / f"saved-{theme}-400.png", full_page=True)
+
+
+def test_it_paints_within_two_seconds(saved, open_page):
+    address, times = saved[0].as_uri(), []
+    for _ in range(3):
+        page = open_page(address, inside=address)
+        page.locator(".endmember-map .stage").wait_for()
+        times.append(page.evaluate("performance.now()"))
+    print(f"saved page painted after {min(times):.0f} ms (of three loads)")
+    assert min(times) < 2000
+
+
+LARGE = {"shape": (384, 512), "n_channels": 256}
+
+
+def test_a_large_map_is_averaged_where_it_is_noise_and_says_so(open_page, tmp_path, shots):
+    rng = np.random.default_rng(0)
+    rows, columns = LARGE["shape"]
+    spectra = rng.gamma(2.0, size=(2, LARGE["n_channels"]))
+    share = np.linspace(0, 1, columns)[None, :, None] * np.ones((rows, 1, 1))
+    rates = 2 * (share * spectra[0] + (1 - share) * spectra[1])
+    image = em.SpectrumImage(rng.poisson(rates).astype(np.uint8), title="</title><b>large</b>")
+    selector = RankSelector(image)
+    selector.save(tmp_path / "large.html")
+    address = (tmp_path / "large.html").as_uri()
+    page = SelectorPage(open_page(address, inside=address))
+    assert page.page.title() == "</title><b>large</b>"
+    note = page.page.locator(".endmember-map .note").inner_text()
+    assert "are averaged over at least" in note
+    size = (tmp_path / "large.html").stat().st_size
+    print(f"{rows} x {columns}: {size / 1e6:.2f} MB; {note}")
+    page.type_rank(1)
+    low, high = page.limits()
+    shade = (high - low) / 255
+    shown = low + (page.shades() + 0.5) * shade
+    true = selector.state
+    true.rank = 1
+    true = true.residual_map().clip(low, high)
+    assert np.corrcoef(shown.ravel(), true.ravel())[0, 1] > 0.9
+    assert shown.mean() == pytest.approx(true.mean(), rel=0.02)
+    page.page.screenshot(path=shots / "saved-large.png", full_page=True)
