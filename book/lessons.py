@@ -18,7 +18,8 @@ from pathlib import Path
 import jupytext
 from sphinx.util import logging
 
-ROOT = Path(__file__).parents[1]
+HERE = Path(__file__).parent
+ROOT = HERE.parent
 CACHES = ROOT / "build" / "executed"  # what lessons gave, by version of the package
 FENCE_OR_HEADING = re.compile(r"^(?:(`{3,}|~{3,})(?s:.*?)^\1|(?P<heading>## ))", re.MULTILINE)
 EXERCISE = re.compile(r"## Exercise (?P<number>\d+): (?P<title>.+)\n(?P<body>(?s:.*))")
@@ -33,12 +34,7 @@ MATHJAX = [  # what formulae need of its 24 MB
     "output/chtml/fonts/woff-v2",
 ]
 ICONS = "scripts/fontawesome.js"  # 1.5 MB that draw what the theme's web font shows as well
-UNUSED = [
-    "**/*.map",
-    "locales",
-    "**/webfonts/*.ttf",
-    "**/webfonts/*brands*",
-]  # of what themes bring
+UNUSED = ["**/*.map", "locales", "**/webfonts/*.ttf", "**/webfonts/*brands*"]
 FILE_SEARCH = """\
 if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 """  # a page from a file may not read the others, and says so on the console
@@ -53,7 +49,7 @@ def setup(app):
     app.connect("config-inited", _set_look)
     app.connect("config-inited", _set_launch_button)
     app.connect("config-inited", _choose_cache)
-    app.connect("config-inited", _serve_mathjax)
+    app.connect("builder-inited", _serve_files)
     app.connect("source-read", _derive_exercises)
     app.connect("build-finished", _write_notebooks)
     app.connect("build-finished", _drop_unused, priority=900)
@@ -77,13 +73,10 @@ def digest():
 
 
 def _set_look(app, config):
-    here = Path(__file__).parent
-    config.html_favicon = config.html_logo = str(here / "images" / "icon.svg")
-    look = Path(app.doctreedir, "look", "look.css")
-    look.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(here / "look.css", look)
-    config.html_static_path.append(str(look.parent))
+    config.html_favicon = config.html_logo = str(HERE / "images" / "icon.svg")
     config.html_css_files.append("look.css")
+    config.mathjax_path = "mathjax/startup.js"
+    config.mathjax3_config = {"loader": {"load": ["input/tex-base", "output/chtml"]}}
 
 
 def _set_launch_button(app, config):
@@ -98,18 +91,17 @@ def _set_launch_button(app, config):
     }
 
 
-def _serve_mathjax(app, config):
-    """Take from the installed MathJax what a page of formulae loads."""
-    installed = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
-    folder = Path(app.doctreedir, "mathjax")
-    for name in MATHJAX:
-        source, target = installed / name, folder / "mathjax" / name
+def _serve_files(app):
+    """Lay the book's own style beside its pages, and what they load of the installed MathJax."""
+    mathjax = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+    wanted = {f"mathjax/{name}": mathjax / name for name in MATHJAX}
+    for name, source in {**wanted, "look.css": HERE / "look.css"}.items():
+        target = Path(app.outdir, "_static", name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        copy = shutil.copytree if source.is_dir() else shutil.copyfile
-        copy(source, target, **({"dirs_exist_ok": True} if source.is_dir() else {}))
-    config.html_static_path.append(str(folder))
-    config.mathjax_path = "mathjax/startup.js"
-    config.mathjax3_config = {"loader": {"load": ["input/tex-base", "output/chtml"]}}
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(source, target)
 
 
 def _derive_exercises(app, docname, source):

@@ -12,7 +12,7 @@ import numpy as np
 
 STEP = 1 / 8  # of a score in noise units: its rounding is 1/28 of the noise
 N_FULL_BEYOND = 2  # components past the noise edge that stay at full size
-BLOCKS = [(1, 1), (1, 2), (1, 4), (1, 8), (2, 8), (4, 8), (8, 16), (16, 16)]  # full size, rest
+SIDES = [(1, 1), (1, 2), (1, 4), (1, 8), (2, 2), (2, 4), (2, 8), (4, 4), (4, 8), (8, 8), (16, 16)]
 LEVEL = 6  # of deflating; 9 takes twenty times as long for one per cent less
 MOST_BYTES = 1_050_000  # deflated; a page spells them as text, which takes a third more
 
@@ -55,7 +55,7 @@ def compact_factors(packed, shape, *, most_bytes=MOST_BYTES):
         ``within``, the mean squared score that the block means have lost.
     """
     unpacked = _unpack(packed)
-    for block, block_of_rest in BLOCKS:
+    for block, block_of_rest in SIDES:  # in pixels, of the blocks of what matters and of the rest
         compact = _compact(unpacked, shape, block, block_of_rest)
         if sum(len(value) for value in compact.values() if isinstance(value, bytes)) <= most_bytes:
             break

@@ -13,7 +13,7 @@ from endmember.core.axes import length_scale
 from endmember.widgets.factors import pack_factors
 from endmember.widgets.map_view import Hearing, MapView
 from endmember.widgets.pages import save_page
-from endmember.widgets.rank_figure import save_figure
+from endmember.widgets.rank_figure import SUFFIXES, save_figure
 from endmember.widgets.rank_state import MAX_RANK, RankState
 from endmember.widgets.scree_plot import ScreePlot
 from endmember.widgets.spectrum_plot import SpectrumPlot
@@ -104,6 +104,11 @@ class RankSelector(ipw.VBox):
             Where the folder does not exist, or the installed package holds no scripts for pages.
         """
         path = Path(path)
+        if path.suffix.lower() not in (".html", *SUFFIXES):
+            raise ValueError(
+                f"path is {str(path)!r}, which ends in {path.suffix!r}; save the selector as one "
+                f"of {', '.join(['.html', *SUFFIXES])}."
+            )
         if path.suffix.lower() == ".html":
             title = self.state.image.title or "Choose the rank"
             save_page(self, path, title=title, scripts=scripts)
