@@ -20,9 +20,10 @@ import endmember as em
 
 PACKAGE = Path(em.__file__).parent
 MODULES = sorted(m.name for m in pkgutil.walk_packages(em.__path__, "endmember."))
+ROOMS = {"datasets": em.datasets.__all__, "metrics": em.metrics.__all__}
 PUBLIC = [
-    *(f"em.{name}" for name in em.__all__ if name != "datasets"),
-    *(f"em.datasets.{name}" for name in em.datasets.__all__),
+    *(f"em.{name}" for name in em.__all__ if name not in ROOMS),
+    *(f"em.{room}.{name}" for room, names in ROOMS.items() for name in names),
 ]
 
 

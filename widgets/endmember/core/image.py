@@ -430,6 +430,21 @@ class SpectrumImage:
         """
         yield from row_blocks(self._flat if hidden else self.spectra, check=not hidden)
 
+    def with_counts(self, counts, *, code=None):
+        """Return the same image holding other counts: denoised, thinned or simulated ones.
+
+        Parameters
+        ----------
+        counts : array_like, scipy.sparse array or dask array
+            Counts of the shape of the present ones.
+        code : str, optional
+            The expression that makes them, for :attr:`code`.
+        """
+        image = self._with(counts, "with_counts(counts)")
+        if code is not None:
+            image.code = code
+        return image
+
     def _with(self, counts, step):
         return self._derived(
             counts,

@@ -1,4 +1,6 @@
-from .registry import Entry as Entry
+from .catalogue import Entry as Entry
 from .registry import card as card
 from .registry import load as load
 from .registry import names as names
+from .scene import Scene as Scene
+from .score import Score as Score

@@ -2,46 +2,49 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+import inspect
 from difflib import get_close_matches
+from html import escape
+from importlib import import_module
 
+from endmember.datasets.catalogue import ENTRIES
 from endmember.datasets.packed import unpack
-from endmember.datasets.room import data_path
+from endmember.datasets.room import checked_path, data_path
+
+HEADINGS = ("name", "what it is", "shape", "lecture", "licence")
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A line of the list of specimens."""
+class Names(dict):
+    """Entries by name, shown as a table."""
 
-    name: str
-    what: str
-    shape: tuple[int, ...]
-    licence: str
-    sha256: str
+    def __repr__(self):
+        rows = [HEADINGS, *map(_cells, self.values())]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+        return "\n".join(lines)
+
+    def _repr_html_(self):
+        rows = [_html_row(HEADINGS, "th"), *(_html_row(_cells(e), "td") for e in self.values())]
+        return f"<table class='endmember-names'>{''.join(rows)}</table>"
 
 
-ENTRIES = {
-    entry.name: entry
-    for entry in (
-        Entry(
-            name="diamond_anvil_71gpa",
-            what="measured STEM-EDS map of three mantle minerals at 71 GPa",
-            shape=(201, 201, 2048),
-            licence="MIT",
-            sha256="30a141c85278d50b6be48d6043f251d13f6f71724ec07553b6079ac08497af7c",
-        ),
-    )
-}
+def _cells(entry):
+    size = " × ".join(map(str, entry.shape))
+    return entry.name, entry.what, size, entry.lecture, entry.licence
+
+
+def _html_row(cells, tag):
+    style = " style='text-align:left'"
+    return f"<tr>{''.join(f'<{tag}{style}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
 
 
 def names():
-    """Return the specimens that :func:`load` knows, by name.
+    """Return the specimens that :func:`load` knows, by name, shown as a table.
 
     Returns
     -------
     dict of str to Entry
-        What each is, its shape and its licence.
+        What each is, its shape, where the source lectures have it, and its licence.
 
     Examples
     --------
@@ -49,49 +52,72 @@ def names():
     >>> em.datasets.names()["diamond_anvil_71gpa"].shape
     (201, 201, 2048)
     """
-    return dict(ENTRIES)
+    return Names(ENTRIES)
 
 
-def load(name):
+def load(name, **settings):
     """Load a specimen.
 
     Parameters
     ----------
     name : str
         One of :func:`names`.
+    **settings
+        Of a simulated specimen: its size, its dose, its seed and what else its card lists. A
+        measured one takes none.
 
     Returns
     -------
-    SpectrumImage
-        A measured map, its counts as a CSR array.
+    Scene or SpectrumImage
+        A simulated specimen with its truth, or a measured map with its counts as a CSR array.
 
     Examples
     --------
     >>> import endmember as em
     >>> em.datasets.load("diamond_anvil_71gpa")
     <SpectrumImage '71 GPa diamond anvil cell', 201 × 201 pixels, 2048 channels, CSR uint8>
+    >>> em.datasets.load("mixture", dose=50, seed=1).image.navigation_shape
+    (32, 32)
     """
     entry = _entry(name)
-    path = data_path("files", f"{entry.name}.npz")
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != entry.sha256:
-        raise ValueError(
-            f"the file of {name!r} has the checksum {found[:12]}..., expected "
-            f"{entry.sha256[:12]}...; it was changed or cut short. Install endmember again."
-        )
-    image = unpack(path)
+    if entry.simulator:
+        return _simulate(entry, settings)
+    if settings:
+        raise TypeError(f"{name!r} is measured and takes no settings, got {sorted(settings)}.")
+    image = unpack(checked_path("files", f"{entry.name}.npz", sha256=entry.sha256))
     image.code = f'em.datasets.load("{name}")'
     return image
 
 
 def card(name):
-    """Return the card of a specimen as Markdown: origin, licence, instrument, what is known."""
+    """Return the card of a specimen as Markdown: origin, licence, facts, what is known."""
     return data_path("cards", f"{_entry(name).name}.md").read_text(encoding="utf-8")
+
+
+def _simulate(entry, settings):
+    module, function = entry.simulator.split(":")
+    simulate = getattr(import_module(f"endmember.datasets.simulators.{module}"), function)
+    known = list(inspect.signature(simulate).parameters)
+    for setting in settings:
+        if setting not in known:
+            raise TypeError(
+                f"{entry.name!r} takes no {setting!r}; its settings are {known}."
+                f"{_nearest(setting, known)}"
+            )
+    scene = simulate(**settings)
+    scene.call_as(settings)
+    return scene
 
 
 def _entry(name):
     if name not in ENTRIES:
-        near = get_close_matches(str(name), ENTRIES, n=1, cutoff=0.4)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"no dataset is called {name!r}; choose one of {sorted(ENTRIES)}.{hint}")
+        raise ValueError(
+            f"no dataset is called {name!r}; choose one of {sorted(ENTRIES)}."
+            f"{_nearest(name, ENTRIES)}"
+        )
     return ENTRIES[name]
+
+
+def _nearest(name, known):
+    near = get_close_matches(str(name), known, n=1, cutoff=0.4)
+    return f" Did you mean {near[0]!r}?" if near else ""

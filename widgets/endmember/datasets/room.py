@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -24,3 +25,15 @@ def data_path(*parts):
     raise FileNotFoundError(
         f"the data file {'/'.join(parts)} is missing from {rooms[0]}; install endmember again."
     )
+
+
+def checked_path(*parts, sha256):
+    """Return the path of a file in the data room whose content is what it should be."""
+    path = data_path(*parts)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != sha256:
+        raise ValueError(
+            f"{path} has the checksum {found[:12]}..., expected {sha256[:12]}...; the file was "
+            "changed or cut short. Install endmember again."
+        )
+    return path

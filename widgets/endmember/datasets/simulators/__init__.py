@@ -1,0 +1,1 @@
+"""Simulators: each specimen with its truth, from one forward model."""
