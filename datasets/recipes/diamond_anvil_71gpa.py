@@ -15,12 +15,13 @@ from endmember.core.image import SpectrumImage
 from endmember.datasets.packed import pack
 
 ORIGINAL_SHA256 = "2fd9d5adc92d18ec820f6bbaf7555f9a2ac2a1113ebda28cbe28e9dd34e48a28"
+FILES = Path(__file__).parents[1] / "files"
 
 
-def main(source):
+def repack(source, sha256, name, title):
     """Check the source, keep what lessons need of it, write it packed."""
     source = Path(source)
-    if hashlib.sha256(source.read_bytes()).hexdigest() != ORIGINAL_SHA256:
+    if hashlib.sha256(source.read_bytes()).hexdigest() != sha256:
         raise SystemExit(f"{source} is not the published map.")
     original = em.open(source).to_sparse()
     image = SpectrumImage(
@@ -28,13 +29,13 @@ def main(source):
         original.signal_axis,
         navigation_axes=original.navigation_axes,
         navigation_shape=original.navigation_shape,
-        title="71 GPa diamond anvil cell",
+        title=title,
         metadata=original.metadata,
     )
-    target = Path(__file__).parents[1] / "files" / "diamond_anvil_71gpa.npz"
+    target = FILES / f"{name}.npz"
     pack(image, target)
     print(target.stat().st_size, hashlib.sha256(target.read_bytes()).hexdigest())
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    repack(sys.argv[1], ORIGINAL_SHA256, "diamond_anvil_71gpa", "71 GPa diamond anvil cell")

@@ -25,6 +25,10 @@ class Entry:
         Under which it may be passed on.
     sha256 : str
         Digest of the file of a measured specimen.
+    url : str
+        Where that file lies if it is too large for the package, best a DOI with the file's name,
+        ``"doi:10.5281/zenodo.1234/map.hspy"``. Nothing is listed whose licence or digest is not
+        known.
     simulator : str
         Module and function that make a simulated one.
     """
@@ -35,7 +39,16 @@ class Entry:
     lecture: str = ""
     licence: str = OWN
     sha256: str = ""
+    url: str = ""
     simulator: str = ""
+
+    def __post_init__(self):
+        """Refuse measured data that nobody could check, or pass on."""
+        if not self.simulator and not (len(self.sha256) == 64 and self.licence != OWN):
+            raise ValueError(
+                f"the entry of {self.name!r} needs its licence and the sha256 of its file, got "
+                f"{self.licence!r} and {self.sha256!r}."
+            )
 
 
 ENTRIES = {
@@ -47,6 +60,20 @@ ENTRIES = {
             shape=(32, 32, 64),
             lecture="unmixing (S0, S2, S3)",
             simulator="mixture:simulate_mixture",
+        ),
+        Entry(
+            name="diamond_anvil_88gpa",
+            what="measured STEM-EDS map of the same family of samples at 88 GPa",
+            shape=(80, 80, 1917),
+            licence="MIT",
+            sha256="96ab3074f53397cfdab40d999ec89f362848730f53f379ac8c2443f4722edbbf",
+        ),
+        Entry(
+            name="mos2_stem",
+            what="measured HAADF-STEM micrograph of vanadium-doped MoS2, atoms resolved",
+            shape=(512, 512),
+            licence="MIT",
+            sha256="932d1723dff447ba86ec1286bf17f0c63df957211b188a9e5e52ae5df10828c7",
         ),
         Entry(
             name="diamond_anvil_71gpa",

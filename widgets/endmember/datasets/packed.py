@@ -38,12 +38,34 @@ def pack(image, path):
     )
 
 
+def pack_micrograph(values, axes, path):
+    """Write a micrograph: one number in every pixel, and what its axes mean.
+
+    Parameters
+    ----------
+    values : ndarray of shape (rows, columns)
+        Kept as they are.
+    axes : sequence of em.Axis
+        Of the rows and of the columns.
+    path : path-like
+        File to write, ending in ``.npz``.
+    """
+    facts = json.dumps({"axes": [_axis_facts(axis) for axis in axes]})
+    np.savez_compressed(path, values=values, facts=np.frombuffer(facts.encode(), dtype=np.uint8))
+
+
 def unpack(path):
-    """Read what :func:`pack` wrote, as an image with CSR counts."""
+    """Read what was packed.
+
+    Returns
+    -------
+    SpectrumImage, or tuple of an ndarray and two em.Axis
+        A map with CSR counts, or a micrograph and its axes.
+    """
     with Path(path).open("rb") as file:
         try:
             with np.load(file, allow_pickle=False) as stored:
-                return _image(stored)
+                return _micrograph(stored) if "values" in stored else _image(stored)
         except Exception as error:  # a damaged archive fails in many ways
             raise ValueError(
                 f"{path} is damaged or is no packed map ({error}); install endmember again."
@@ -67,6 +89,11 @@ def _image(stored):
         title=facts["title"],
         metadata=facts["metadata"],
     )
+
+
+def _micrograph(stored):
+    facts = json.loads(stored["facts"].tobytes())
+    return stored["values"], [_axis(entry) for entry in facts["axes"]]
 
 
 def _axis_facts(axis):

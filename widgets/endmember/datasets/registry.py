@@ -7,9 +7,13 @@ from difflib import get_close_matches
 from html import escape
 from importlib import import_module
 
+from endmember.core.image import SpectrumImage
+from endmember.core.sources import open as as_image
 from endmember.datasets.catalogue import ENTRIES
+from endmember.datasets.online import fetch
 from endmember.datasets.packed import unpack
 from endmember.datasets.room import checked_path, data_path
+from endmember.datasets.scene import Scene
 
 HEADINGS = ("name", "what it is", "shape", "lecture", "licence")
 
@@ -69,7 +73,8 @@ def load(name, **settings):
     Returns
     -------
     Scene or SpectrumImage
-        A simulated specimen with its truth, or a measured map with its counts as a CSR array.
+        A simulated specimen with its truth, or a measured map with its counts as a CSR array. A
+        measured micrograph is a scene of which no truth is known.
 
     Examples
     --------
@@ -84,14 +89,25 @@ def load(name, **settings):
         return _simulate(entry, settings)
     if settings:
         raise TypeError(f"{name!r} is measured and takes no settings, got {sorted(settings)}.")
-    image = unpack(checked_path("files", f"{entry.name}.npz", sha256=entry.sha256))
-    image.code = f'em.datasets.load("{name}")'
-    return image
+    return _measured(entry)
 
 
 def card(name):
     """Return the card of a specimen as Markdown: origin, licence, facts, what is known."""
     return data_path("cards", f"{_entry(name).name}.md").read_text(encoding="utf-8")
+
+
+def _measured(entry):
+    if entry.url:
+        image = as_image(fetch(entry))
+    else:
+        found = unpack(checked_path("files", f"{entry.name}.npz", sha256=entry.sha256))
+        if not isinstance(found, SpectrumImage):
+            values, axes = found
+            return Scene(entry.name, values, settings={}, formula="measured", axes=axes)
+        image = found
+    image.code = f'em.datasets.load("{entry.name}")'
+    return image
 
 
 def _simulate(entry, settings):

@@ -132,7 +132,8 @@ class Scene:
 
     def __repr__(self):
         what = repr(self.image) if isinstance(self.image, SpectrumImage) else str(self.image.shape)
-        return f"<Scene {self.name!r}, {what}, truth: {', '.join(self.truth)}>"
+        truth = ", ".join(self.truth) or "not known"
+        return f"<Scene {self.name!r}, {what}, truth: {truth}>"
 
 
 def _settled(value):
