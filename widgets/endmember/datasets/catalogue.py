@@ -62,6 +62,13 @@ ENTRIES = {
             simulator="mixture:simulate_mixture",
         ),
         Entry(
+            name="oxide_interface",
+            what="low losses across three oxides, with a layer that no reference explains",
+            shape=(24, 96, 240),
+            lecture="multiple linear regression (S2)",
+            simulator="losses:simulate_oxide_interface",
+        ),
+        Entry(
             name="diamond_anvil_88gpa",
             what="measured STEM-EDS map of the same family of samples at 88 GPa",
             shape=(80, 80, 1917),
