@@ -62,6 +62,13 @@ ENTRIES = {
             simulator="mixture:simulate_mixture",
         ),
         Entry(
+            name="iron_oxides",
+            what="two iron oxides that look alike until enough is counted",
+            shape=(128, 128, 400),
+            lecture="k-means and signal to noise (S4)",
+            simulator="iron_oxides:simulate_iron_oxides",
+        ),
+        Entry(
             name="oxide_interface",
             what="low losses across three oxides, with a layer that no reference explains",
             shape=(24, 96, 240),
