@@ -69,11 +69,25 @@ ENTRIES = {
             simulator="iron_oxides:simulate_iron_oxides",
         ),
         Entry(
+            name="ferroic_domains",
+            what="micrograph of a perovskite film with polarisation domains and rotations",
+            shape=(512, 512),
+            lecture="BiFeO3 on SrRuO3, FerroNET (S2)",
+            simulator="ferroics:simulate_ferroic_domains",
+        ),
+        Entry(
             name="oxide_interface",
             what="low losses across three oxides, with a layer that no reference explains",
             shape=(24, 96, 240),
             lecture="multiple linear regression (S2)",
             simulator="losses:simulate_oxide_interface",
+        ),
+        Entry(
+            name="reduced_titania",
+            what="titanium of two valences by its white lines; or a nanotube's π* and σ*",
+            shape=(48, 64, 480),
+            lecture="PCA of chemistry and bonding (S2)",
+            simulator="losses:simulate_reduced_titania",
         ),
         Entry(
             name="diamond_anvil_88gpa",
