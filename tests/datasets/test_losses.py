@@ -108,3 +108,141 @@ def test_edges_rise_where_the_table_has_them(interface):
         steepest = axis[near][np.gradient(spectrum[near]).argmax()]
         # the white line, 6 eV wide and 5 eV above, and the 1.5 eV of the step move it a little
         assert steepest == pytest.approx(onset, abs=2.5)
+
+
+VARIANTS = ("titania", "carbon_tube", "boron_nitride_tube")
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
+def bonded(request):
+    return em.datasets.load("reduced_titania", variant=request.param)
+
+
+@pytest.fixture(scope="module")
+def titania():
+    return em.datasets.load("reduced_titania")
+
+
+def peaks(axis, spectrum, window, *, least=0.1):
+    """Places of the local maxima in a window that stand out of the larger saddle beside them."""
+    inside = (axis >= window[0]) & (axis <= window[1])
+    at, height = axis[inside], spectrum[inside]
+    tops = np.flatnonzero((height[1:-1] > height[:-2]) & (height[1:-1] > height[2:])) + 1
+    return at[tops[height[tops] > least * height.max()]]
+
+
+def scaled(bonded):
+    """Counts and their expectation as Keenan and Kotula scale them: noise of variance 1."""
+    expected = bonded.expected
+    pixels, channels = expected.mean(axis=1, keepdims=True), expected.mean(axis=0)
+    scale = np.sqrt(pixels * channels / expected.mean())
+    return bonded.image.spectra / scale, expected / scale, np.sqrt(channels)
+
+
+def principal(spectra):
+    """Singular values and right singular vectors, from the largest down."""
+    values, vectors = np.linalg.eigh(spectra.T @ spectra)
+    return np.sqrt(np.maximum(values[::-1], 0)), vectors[:, ::-1].T
+
+
+def test_scaled_pca_finds_three_components_as_well_as_theory_lets_it(bonded):
+    spectra, expected, scale = scaled(bonded)
+    sizes, found = principal(spectra)
+    true, _ = principal(expected)
+    assert true[3] < 1e-5 * true[0]
+    edge_of_noise = np.sqrt(spectra.shape).sum()  # Marchenko and Pastur
+    assert sizes[2] > 1.3 * edge_of_noise
+    assert sizes[3] == pytest.approx(edge_of_noise, rel=0.02)
+    # The weakest component's angle to the truth, for noise of variance 1: F. Benaych-Georges and
+    # R. Nadakuditi, J. Multivar. Anal. 111 (2012) 120.
+    aspect = spectra.shape[0] / spectra.shape[1]
+    size = true[2] ** 2 / spectra.shape[1]
+    cosine = np.sqrt(1 - (aspect + size) / (size * (size + 1)))
+    angles = em.metrics.principal_angles(found[:3], bonded.endmembers / scale)
+    assert angles.max() == pytest.approx(np.degrees(np.arccos(cosine)), rel=0.15)
+    assert angles.max() < 20
+
+
+def test_at_a_tenth_of_the_dose_two_components_are_left():
+    scene = em.datasets.load("reduced_titania", dose=2_000.0)
+    spectra, expected, _ = scaled(scene)
+    sizes, _ = principal(spectra)
+    threshold = np.prod(spectra.shape, dtype=float) ** 0.25  # below it nothing shows
+    assert (principal(expected)[0][:3] > threshold).tolist() == [True, True, False]
+    assert sizes[2] == pytest.approx(np.sqrt(spectra.shape).sum(), rel=0.02)
+
+
+def test_the_doublets_of_ti4_collapse_into_lines_two_ev_lower(titania):
+    axis = titania.image.axis
+    for name, window in (("L3", (450, 461.75)), ("L2", (461.75, 475))):
+        four, three = (peaks(axis, titania.endmembers[k], window) for k in (0, 1))
+        assert len(four) == 2
+        assert len(three) == 1
+        # a channel and the slope of the neighbouring lines
+        assert np.diff(four) == pytest.approx(titania.settings["splitting"], abs=0.5)
+        assert four.mean() - three[0] == pytest.approx(2.0, abs=0.5)
+        assert edge_onset("Ti", name) < four[0] < edge_onset("Ti", name) + 3
+
+
+def test_without_a_crystal_field_ti4_has_no_doublets():
+    scene = em.datasets.load("reduced_titania", splitting=0.0)
+    assert len(peaks(scene.image.axis, scene.endmembers[0], (450, 475))) == 2  # L3 and L2
+
+
+def test_ti3_holds_three_quarters_of_the_oxygen(titania):
+    axis = titania.image.axis
+    before, after = axis < 525, (axis > 540) & (axis < 555)
+    jumps = []
+    for spectrum in titania.endmembers[:2]:
+        slope = np.polyfit(
+            np.log(axis[before & (axis > 480)]), np.log(spectrum[before & (axis > 480)]), 1
+        )
+        jumps.append((spectrum - np.exp(np.polyval(slope, np.log(axis))))[after].sum())
+    # the power law before the edge is that of the fit within what Lorentzian tails leave
+    assert jumps[1] / jumps[0] == pytest.approx(0.75, abs=0.02)
+
+
+def test_fractions_come_back_by_regression_without_bias(bonded):
+    amounts, chi_square = fit_references(bonded.image.spectra.astype(float), bonded.endmembers)
+    assert chi_square.mean() == pytest.approx(1.0, abs=0.02)
+    whole = bonded.abundances[:, :2].sum(axis=1)
+    share = 1 if bonded.settings["variant"] == "titania" else 0
+    true = bonded.fractions.ravel()
+    known = np.isfinite(true)
+    np.testing.assert_allclose(
+        bonded.abundances[known, share] / whole[known], true[known], atol=1e-12
+    )
+    error = (amounts - bonded.abundances)[:, share]
+    assert abs(error.mean()) < 5 * error.std() / np.sqrt(len(error))
+    assert em.metrics.correlation(amounts[:, share], bonded.abundances[:, share]) > 0.9
+
+
+@pytest.mark.parametrize("variant", VARIANTS[1:])
+@pytest.mark.parametrize("parallel", [0.0, 1 / 3, 0.6, 1.0])
+def test_sheets_flat_in_the_beam_and_upright_ones_differ_as_they_must(variant, parallel):
+    scene = em.datasets.load(
+        "reduced_titania", variant=variant, parallel=parallel, shape=(1, 2001), dose=10.0
+    )
+    row = scene.fractions[0]
+    inside = np.isfinite(row)
+    assert row[1000] == pytest.approx(parallel, abs=1e-3)
+    # half a pixel of 2001 inside the rim the sheets are not quite upright yet
+    assert row[inside][0] == pytest.approx((1 - parallel) / 2, abs=5e-3)
+    pi_star, sigma_star = scene.abundances[:, :2].sum(axis=0)
+    assert pi_star / (pi_star + sigma_star) == pytest.approx((1 + parallel) / 4, abs=1e-3)
+    if parallel == 1 / 3:
+        np.testing.assert_allclose(row[inside], 1 / 3, atol=1e-12)
+
+
+def test_the_amounts_in_a_tube_are_those_of_a_sum_along_the_beam():
+    scene = em.datasets.load("reduced_titania", variant="carbon_tube", shape=(1, 64), parallel=0.8)
+    depth = (np.arange(40_000) + 0.5) / 40_000 - 0.5
+    for column in (6, 12, 25, 31):
+        x = (column + 0.5) / 64 - 0.5
+        radius = np.hypot(x, depth)
+        wall = (radius > 0.15) & (radius < 0.4)
+        cosine = (depth / radius)[wall] ** 2
+        pi_star = (0.8 * cosine + 0.1 * (1 - cosine)).sum() / wall.sum()
+        assert scene.fractions[0, column] == pytest.approx(pi_star, abs=1e-3)
+        thickness = wall.sum() / 40_000 / 2 / 0.25
+        assert scene.abundances[column, :2].sum() == pytest.approx(thickness, abs=1e-3)

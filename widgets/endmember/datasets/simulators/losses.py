@@ -9,10 +9,10 @@ from endmember.core.axes import Axis
 from endmember.core.image import SpectrumImage
 from endmember.core.seeds import as_seed
 from endmember.datasets.draw import draw_counts
-from endmember.datasets.eels import edge, plasmon
+from endmember.datasets.eels import edge, plasmon, power_law
 from endmember.datasets.elements import edge_onset
 from endmember.datasets.scene import Scene
-from endmember.datasets.settings import as_dose, as_number, as_shape
+from endmember.datasets.settings import as_choice, as_dose, as_number, as_shape
 
 LINEAR = "counts ~ Poisson(abundances @ endmembers)"
 BEAM_ENERGY = 100.0  # keV, illustrative: no spectrum here depends on it
@@ -117,6 +117,157 @@ def _oxide_layers(columns, layer_width):
     passed = np.minimum.accumulate(passed, axis=1)  # where a wide layer swallows its neighbour
     shares = -np.diff(passed, axis=1, prepend=1.0, append=0.0)
     return shares[:, [0, 1, 3, 2]]  # the layer stands third and is listed last
+
+
+# White lines (height, full width in eV) of octahedral titanium: the two of Ti4+, and the one that
+# they merge into, of the same area; illustrative.
+T2G, EG, MERGED = (0.9, 1.2), (1.0, 2.0), (0.95, 3.24)
+WHITE_LINE = 3.0  # eV from the tabulated onset to the middle of a doublet of Ti4+, illustrative
+VALENCE_SHIFT = 2.0  # eV by which the lines of Ti3+ lie lower: Stoyanov et al., see the card
+L2_TO_L3 = 0.7  # height of L2 in that of L3, illustrative
+OXYGEN = {"Ti4+": 2.0, "Ti3+": 1.5}  # atoms for one of titanium: TiO2 and Ti2O3
+
+# Peaks of nanotubes: eV from the tabulated K onset to pi* and to sigma*, and height; illustrative.
+SHEETS = {
+    "carbon_tube": {"C": (1.0, 8.0, 1.0)},
+    "boron_nitride_tube": {"B": (4.0, 11.0, 1.0), "N": (0.5, 7.5, 0.4)},
+}
+VARIANTS = {  # channels, step and start in eV; nm between pixels; elements; names
+    "titania": ((480, 0.25, 440.0), 1.0, ["O", "Ti"], ("Ti4+", "Ti3+", "background")),
+    "carbon_tube": ((240, 0.25, 270.0), 0.5, ["C"], ("π*", "σ*", "background")),
+    "boron_nitride_tube": ((512, 0.5, 175.0), 0.5, ["B", "N"], ("π*", "σ*", "background")),
+}
+OUTER, INNER = 0.4, 0.15  # radii of a tube, in widths of the map
+
+
+def simulate_reduced_titania(
+    shape=(48, 64), *, variant="titania", splitting=2.3, parallel=0.6, dose=20_000.0, seed=0
+):
+    """Simulate edges whose fine structure tells valence, or how a sheet lies in the beam.
+
+    ``counts ~ Poisson(abundances @ endmembers)``. In titania the endmembers are Ti4+, with its
+    white lines split in two by the crystal field, Ti3+, in which they have merged 2 eV lower, and
+    a background. In a nanotube they are the pi* and the sigma* states of its sheets, and a
+    background. With ``c`` the normal of a sheet, pi* has the share ``parallel * cos(c, beam)**2 +
+    (1 - parallel) / 2 * sin(c, beam)**2`` of every sheet on the way through the tube, sigma* the
+    rest.
+
+    Parameters
+    ----------
+    shape : tuple of int, default=(48, 64)
+        Rows and columns; 1 nm apart in titania, 0.5 nm in a tube, whose axis runs along a column.
+    variant : {"titania", "carbon_tube", "boron_nitride_tube"}
+        Which of them.
+    splitting : float, default=2.3
+        Energy between the two lines of a doublet of Ti4+, in eV; for titania only.
+    parallel : float, default=0.6
+        Share of the squared momentum transfer along the beam, from 0 to 1: turning it up makes
+        sheets that lie flat in the beam richer in pi*. At 1/3, the magic angle, no orientation
+        shows. For tubes only.
+    dose : float, default=20000
+        Expected counts a pixel, on average over the map.
+    seed : int, default=0
+        The same seed gives the same counts.
+
+    Returns
+    -------
+    Scene
+        With endmembers and abundances, and ``fractions`` of shape ``(rows, columns)``: Ti3+ in all
+        titanium, or pi* in all bonds, NaN outside the tube.
+    """
+    rows, columns = as_shape(shape)
+    variant = as_choice(variant, "variant", tuple(VARIANTS))
+    splitting = as_number(splitting, "splitting", "eV", least=0, most=6)
+    parallel = as_number(parallel, "parallel", least=0, most=1)
+    dose = as_dose(dose)
+    rng = np.random.default_rng(as_seed(seed))
+    energies, step, elements, names = VARIANTS[variant]
+    axis = _loss_axis(*energies)
+    if variant == "titania":
+        endmembers = _titania_spectra(axis.values, splitting)
+        abundances, fractions = _titania_maps(rows, columns)
+    else:
+        endmembers = _tube_spectra(axis.values, SHEETS[variant])
+        abundances, fractions = _tube_maps(rows, columns, parallel)
+    endmembers *= dose / (abundances @ endmembers.sum(axis=1)).mean()
+    counts = draw_counts(abundances @ endmembers, rng).reshape(rows, columns, -1)
+    return Scene(
+        "reduced_titania",
+        _loss_image(counts, axis, step, variant.replace("_", " "), elements),
+        settings={
+            "shape": (rows, columns),
+            "variant": variant,
+            "splitting": splitting,
+            "parallel": parallel,
+            "dose": dose,
+            "seed": seed,
+        },
+        formula=LINEAR,
+        endmembers=endmembers,
+        abundances=abundances,
+        names=names,
+        fractions=fractions.reshape(rows, columns),
+    )
+
+
+def _titania_spectra(axis, splitting):
+    """Ti4+, Ti3+, each with the oxygen that it holds, and the background."""
+    doublet = [(-splitting / 2, *T2G), (splitting / 2, *EG)]
+    valences = {"Ti4+": doublet, "Ti3+": [(-VALENCE_SHIFT, *MERGED)]}
+    spectra = []
+    for valence, lines in valences.items():
+        oxygen = OXYGEN[valence] * 0.1 * edge(axis, edge_onset("O", "K"))
+        spectra.append(
+            oxygen + _white_lines(axis, lines, "L3") + L2_TO_L3 * _white_lines(axis, lines, "L2")
+        )
+    return np.stack([*spectra, power_law(axis, 3.0, start=axis[0])])
+
+
+def _white_lines(axis, lines, name):
+    onset = edge_onset("Ti", name)
+    peaks = [(onset + WHITE_LINE + away, height, width) for away, height, width in lines]
+    bare = edge(axis, onset)
+    return edge(axis, onset, white_lines=peaks) - 0.8 * bare  # lines on a fifth of the step
+
+
+def _titania_maps(rows, columns):
+    """Amounts and the share of Ti3+ in a wedge reduced from its left surface and along a plane."""
+    y, x = (np.mgrid[0:rows, 0:columns] + 0.5) / np.array([rows, columns])[:, None, None]
+    rim = _smooth((0.3 + 0.06 * np.sin(2 * np.pi * y) - x) / 0.2)
+    plane = 0.7 * np.exp(-(((x + 0.3 * y - 0.9) / 0.05) ** 2))
+    fractions = np.maximum(rim, plane).ravel()
+    titanium = 0.7 + 0.6 * y.ravel()
+    background = titanium * (0.8 + 0.4 * x.ravel())
+    return np.stack([titanium * (1 - fractions), titanium * fractions, background], 1), fractions
+
+
+def _smooth(ramp):
+    """Turn a ramp into a step from 0 to 1 without corners."""
+    ramp = np.clip(ramp, 0, 1)
+    return ramp**2 * (3 - 2 * ramp)
+
+
+def _tube_spectra(axis, sheets):
+    """pi*, sigma* and the background of a sheet."""
+    pi_star, sigma_star = np.zeros((2, len(axis)))
+    for element, (to_pi, to_sigma, height) in sheets.items():
+        pi, sigma = edge_onset(element, "K") + np.array([to_pi, to_sigma])
+        pi_star += 1.2 * height * np.exp(-(((axis - pi) / 1.2) ** 2))
+        sigma_star += height * edge(axis, sigma, width=0.8, white_lines=[(sigma + 0.5, 0.6, 2.5)])
+    return np.stack([pi_star, sigma_star, 1.5 * power_law(axis, 3.0, start=axis[0])])
+
+
+def _tube_maps(rows, columns, parallel):
+    """Amounts of pi* and sigma* along the beam through a tube, and the share of pi*."""
+    across = np.abs((np.arange(columns) + 0.5) / columns - 0.5)
+    leave, enter = (np.sqrt(np.clip(r**2 - across**2, 0, None)) for r in (OUTER, INNER))
+    path = leave - enter
+    # The integral of cos(c, beam)**2 = z**2 / (x**2 + z**2) along the beam z, from enter to leave.
+    flat = path - across * (np.arctan2(leave, across) - np.arctan2(enter, across))
+    pi_star = parallel * flat + (1 - parallel) / 2 * (path - flat)
+    amounts = np.stack([pi_star, path - pi_star, 0.02 + 0.9 * path], axis=1) / (OUTER - INNER)
+    share = np.divide(pi_star, path, out=np.full(columns, np.nan), where=path > 0)
+    return np.tile(amounts, (rows, 1)), np.tile(share, rows)
 
 
 def _loss_axis(size, scale, offset):
