@@ -62,6 +62,13 @@ ENTRIES = {
             simulator="mixture:simulate_mixture",
         ),
         Entry(
+            name="hrtem_110",
+            what="micrograph of an fcc or hcp metal, with spots to measure",
+            shape=(512, 512),
+            lecture="HRTEM Fourier analysis (S1)",
+            simulator="hrtem:simulate_hrtem_110",
+        ),
+        Entry(
             name="iron_oxides",
             what="two iron oxides that look alike until enough is counted",
             shape=(128, 128, 400),
