@@ -62,6 +62,13 @@ ENTRIES = {
             simulator="mixture:simulate_mixture",
         ),
         Entry(
+            name="omphacite",
+            what="a jadeite stone: two mineral names, rank four",
+            shape=(96, 128, 391),
+            lecture="jadeite and omphacite (S1)",
+            simulator="omphacite:simulate_omphacite",
+        ),
+        Entry(
             name="hrtem_110",
             what="micrograph of an fcc or hcp metal, with spots to measure",
             shape=(512, 512),

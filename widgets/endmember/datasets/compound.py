@@ -11,8 +11,8 @@ from endmember.datasets.xray import bremsstrahlung, element_spectrum, line_width
 # Illustrative: they fall to both sides as absorption and overvoltage make them fall in a bulk
 # specimen, but belong to no instrument.
 SENSITIVITY = {
-    **{"C": 0.25, "O": 0.40, "Na": 0.60, "Mg": 0.80, "Al": 0.90, "Si": 1.00},
-    **{"Ca": 0.90, "Cr": 0.75, "Mn": 0.70, "Fe": 0.65},
+    **{"C": 0.25, "O": 0.50, "Na": 0.30, "Mg": 0.45, "Al": 0.55, "Si": 1.00},
+    **{"Ca": 0.50, "Cr": 0.45, "Mn": 0.40, "Fe": 0.35},
 }
 L_TO_K = {"Cr": 0.4, "Mn": 0.4, "Fe": 0.4}  # strongest L to strongest K line; illustrative
 CONTINUUM = 0.015  # continuum per mass fraction and atomic number, on the same scale; illustrative
