@@ -62,11 +62,11 @@ ENTRIES = {
             simulator="mixture:simulate_mixture",
         ),
         Entry(
-            name="omphacite",
-            what="a jadeite stone: two mineral names, rank four",
-            shape=(96, 128, 391),
-            lecture="jadeite and omphacite (S1)",
-            simulator="omphacite:simulate_omphacite",
+            name="nicr_needle",
+            what="X-ray maps of a layered Ni/Cr needle, tilted once round",
+            shape=(37, 48, 40, 300),
+            lecture="tomography of a Ni/Cr needle (S0, S1)",
+            simulator="needle:simulate_nicr_needle",
         ),
         Entry(
             name="hrtem_110",
@@ -76,6 +76,20 @@ ENTRIES = {
             simulator="hrtem:simulate_hrtem_110",
         ),
         Entry(
+            name="portraits",
+            what="four drawn portraits mixed into photographs, a pixel each",
+            shape=(1000, 4096),
+            lecture="Beatles images (S4)",
+            simulator="portraits:simulate_portraits",
+        ),
+        Entry(
+            name="portrait_edges",
+            what="EELS map of C, Ti, Sr and O, each spread as a portrait",
+            shape=(64, 64, 1024),
+            lecture="EELS with the Beatles (S4)",
+            simulator="portraits:simulate_portrait_edges",
+        ),
+        Entry(
             name="iron_oxides",
             what="two iron oxides that look alike until enough is counted",
             shape=(128, 128, 400),
@@ -83,11 +97,25 @@ ENTRIES = {
             simulator="iron_oxides:simulate_iron_oxides",
         ),
         Entry(
+            name="omphacite",
+            what="a jadeite stone: two mineral names, rank four",
+            shape=(96, 128, 391),
+            lecture="jadeite and omphacite (S1)",
+            simulator="omphacite:simulate_omphacite",
+        ),
+        Entry(
             name="ferroic_domains",
             what="micrograph of a perovskite film with polarisation domains and rotations",
             shape=(512, 512),
             lecture="BiFeO3 on SrRuO3, FerroNET (S2)",
             simulator="ferroics:simulate_ferroic_domains",
+        ),
+        Entry(
+            name="mos2_res2_alloy",
+            what="micrograph of a MoS2-ReS2 sheet that distorts where rhenium gathers",
+            shape=(512, 512),
+            lecture="MoS2-ReS2 (S2, S3)",
+            simulator="alloy:simulate_mos2_res2_alloy",
         ),
         Entry(
             name="oxide_interface",
@@ -102,6 +130,13 @@ ENTRIES = {
             shape=(48, 64, 480),
             lecture="PCA of chemistry and bonding (S2)",
             simulator="losses:simulate_reduced_titania",
+        ),
+        Entry(
+            name="silicon_edge",
+            what="layers of silicon in an EELS map, and five lines that profile them",
+            shape=(72, 96, 240),
+            lecture="five lines of code (S1)",
+            simulator="losses:simulate_silicon_edge",
         ),
         Entry(
             name="diamond_anvil_88gpa",

@@ -148,7 +148,7 @@ def _domains(n_rows, n_columns, n_film, n_domains, rng):
     """Kind of domain of every cell: that of the nearest of some points; 0 in the substrate."""
     points = rng.random((n_domains, 2)) * (n_film, n_columns)
     kinds = 1 + (rng.permutation(n_domains) % 4)
-    cells = np.stack(np.mgrid[0:n_film, 0:n_columns], axis=-1) + 0.5
+    cells = np.moveaxis(np.indices((n_film, n_columns)), 0, -1) + 0.5
     away = ((cells[:, :, None] - points) ** 2).sum(axis=-1)
     domains = np.zeros((n_rows, n_columns), dtype=np.int64)
     domains[:n_film] = kinds[away.argmin(axis=-1)]
