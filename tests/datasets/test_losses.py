@@ -246,3 +246,75 @@ def test_the_amounts_in_a_tube_are_those_of_a_sum_along_the_beam():
         assert scene.fractions[0, column] == pytest.approx(pi_star, abs=1e-3)
         thickness = wall.sum() / 40_000 / 2 / 0.25
         assert scene.abundances[column, :2].sum() == pytest.approx(thickness, abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def silicon():
+    return em.datasets.load("silicon_edge")
+
+
+def windows(scene):
+    """Channels of the lecture's two windows; the upper ends are left out, as in HyperSpy."""
+    channel = np.round((scene.image.axis - 60.0) / 0.3).astype(int)
+    energies = 60.0 + 0.3 * channel
+    background = (energies > 70.05) & (energies < 97.05)
+    return background, (energies > 94.35) & (energies < 109.95)
+
+
+def extrapolate(axis, spectrum, background):
+    """Power law by weighted regression of logarithms, over the whole axis."""
+    at, height = axis[background], spectrum[background]
+    slope, start = np.polyfit(np.log(at), np.log(height), 1, w=np.sqrt(height))
+    return np.exp(start) * axis**slope
+
+
+def test_the_lectures_five_lines_give_the_profile(silicon):
+    pytest.importorskip("hyperspy.api")
+    pytest.importorskip("exspy")
+    s = silicon.image.to_hyperspy()
+    s_sig = s.remove_background(signal_range=(70.2, 97.2))
+    s_crop = s_sig.inav[:, 12:62].isig[94.5:110.1]
+    found = s_crop.sum(axis=(1, -1)).data
+    assert s_crop.data.shape == (50, 96, 52)
+    # 0.7 % of HyperSpy's two areas, and four errors of what counting leaves
+    assert np.abs(found - silicon.profile).max() < 0.03 * silicon.profile.max()
+    assert (found - silicon.profile).mean() == pytest.approx(
+        -0.007 * silicon.profile.max(), abs=0.003 * silicon.profile.max()
+    )
+
+
+def test_regression_gives_the_profile_with_the_error_that_theory_allows(silicon):
+    background, window = windows(silicon)
+    axis, (first, last) = silicon.image.axis, silicon.rows
+    assert (first, last) == (12, 62)
+    expected = silicon.expected.reshape(*silicon.image.shape)[first:last].sum(axis=0)
+    design = np.stack([np.ones_like(axis), np.log(axis)], axis=1)
+    scores = []
+    for column, spectrum in enumerate(silicon.image.counts[first:last].sum(axis=0, dtype=float)):
+        fitted = extrapolate(axis, spectrum, background)
+        exact = extrapolate(axis, expected[column], background)
+        silicon_counts = (expected[column] - exact)[window].sum()
+        assert silicon_counts == pytest.approx(silicon.profile[column], abs=1e-6 * exact.sum())
+        fisher = (design * exact[:, None])[background].T @ design[background]
+        slope = (design * exact[:, None])[window].sum(axis=0)
+        # overlapping windows: the fit also sees the counts from 94.5 to 97.2 eV
+        both = background & window
+        shared = 2 * slope @ np.linalg.solve(fisher, (design * exact[:, None])[both].sum(axis=0))
+        variance = expected[column][window].sum() + slope @ np.linalg.solve(fisher, slope) - shared
+        error = (spectrum - fitted)[window].sum() - silicon.profile[column]
+        scores.append(error / np.sqrt(variance))
+    assert abs(np.mean(scores)) < 4 / np.sqrt(len(scores))
+    assert np.std(scores) == pytest.approx(1.0, abs=4 / np.sqrt(2 * len(scores)))
+
+
+def test_the_edge_begins_after_the_window_of_the_background(silicon):
+    axis, spectrum = silicon.image.axis, silicon.endmembers[0]
+    assert spectrum[axis < 97.2].max() < 1e-6 * spectrum.max()
+    steepest = axis[np.gradient(spectrum).argmax()]
+    assert steepest == pytest.approx(edge_onset("Si", "L3"), abs=0.3)
+
+
+def test_silicon_lies_between_the_rows_alone(silicon):
+    rows = silicon.abundances[:, 0].reshape(72, 96).sum(axis=1)
+    assert np.flatnonzero(rows > 1e-9).tolist() == list(range(12, 62))
+    assert silicon.profile.min() < 1e-6 * silicon.profile.max()

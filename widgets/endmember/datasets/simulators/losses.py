@@ -270,6 +270,95 @@ def _tube_maps(rows, columns, parallel):
     return np.tile(amounts, (rows, 1)), np.tile(share, rows)
 
 
+SILICON = [(0.0, 0.3, 1.0), (0.42, 0.52, 1.0), (0.6, 0.66, 0.6), (0.8, 1.0, 0.3)]  # from, to, much
+SILICON_WINDOW = (94.5, 110.1)  # eV, that of the lecture, the upper end left out
+SILICON_STEP = 0.5  # nm between pixels
+SILICON_PROBE = 0.01  # standard deviation of what the probe smears, in widths of the map
+
+
+def simulate_silicon_edge(shape=(72, 96), *, exponent=3.0, jump=0.6, dose=60_000.0, seed=0):
+    """Simulate layers with and without silicon, for the five lines that turn them into a profile.
+
+    ``counts ~ Poisson(abundances @ endmembers)``, of the Si L2,3 edge and of a background that
+    falls as ``E**-exponent``. The layers stand upright in five sixths of the rows; above and below
+    lies something thin without silicon.
+
+    Parameters
+    ----------
+    shape : tuple of int, default=(72, 96)
+        Rows and columns, 0.5 nm apart. Of 72 rows the layers take those from 12 up to 62.
+    exponent : float, default=3.0
+        How steeply the background falls, from 0 to 6.
+    jump : float, default=0.6
+        Height of the edge of pure silicon over the background at its onset; illustrative.
+    dose : float, default=60000
+        Expected counts a pixel, on average over the map.
+    seed : int, default=0
+        The same seed gives the same counts.
+
+    Returns
+    -------
+    Scene
+        With endmembers and abundances, ``profile`` (expected Si L2,3 counts from 94.5 to 110.1 eV
+        in every column, summed over the rows) and ``rows`` (the first and one past the last row
+        of the layers).
+    """
+    rows, columns = as_shape(shape)
+    exponent = as_number(exponent, "exponent", least=0, most=6)
+    jump = as_number(jump, "jump", least=0)
+    dose = as_dose(dose)
+    rng = np.random.default_rng(as_seed(seed))
+    axis = _loss_axis(240, 0.3, 60.0)
+    first, last = round(rows / 6), round(rows * 31 / 36)
+    endmembers = _silicon_spectra(axis.values, exponent, jump)
+    abundances = _silicon_maps(rows, columns, first, last)
+    endmembers *= dose / (abundances @ endmembers.sum(axis=1)).mean()
+    counts = draw_counts(abundances @ endmembers, rng).reshape(rows, columns, -1)
+    inside = (axis.values > SILICON_WINDOW[0] - 0.15) & (axis.values < SILICON_WINDOW[1] - 0.15)
+    silicon = abundances[:, 0].reshape(rows, columns)
+    return Scene(
+        "silicon_edge",
+        _loss_image(counts, axis, SILICON_STEP, "silicon layers", ["Si"]),
+        settings={
+            "shape": (rows, columns),
+            "exponent": exponent,
+            "jump": jump,
+            "dose": dose,
+            "seed": seed,
+        },
+        formula=LINEAR,
+        endmembers=endmembers,
+        abundances=abundances,
+        names=("Si L2,3", "background"),
+        profile=silicon.sum(axis=0) * endmembers[0, inside].sum(),
+        rows=(first, last),
+    )
+
+
+def _silicon_spectra(axis, exponent, jump):
+    """Return the edge, L3 to L2 as their states 2 to 1, and the background, 1 high at its start."""
+    l3, l2 = (edge_onset("Si", name) for name in ("L3", "L2"))
+    both = (2 * edge(axis, l3, width=0.3) + edge(axis, l2, width=0.3)) / 3
+    return np.stack(
+        [
+            jump * power_law(l3, exponent, start=axis[0]) * both,
+            power_law(axis, exponent, start=axis[0]),
+        ]
+    )
+
+
+def _silicon_maps(rows, columns, first, last):
+    """Amounts of silicon and of background: layers between two rows, something thin elsewhere."""
+    place = (np.arange(columns) + 0.5) / columns
+    ends = np.array([[start, stop] for start, stop, _ in SILICON])
+    ends = np.where((ends == 0) | (ends == 1), 10 * ends - 5, ends)  # those at the rim have no end
+    steps = (1 + erf((place[:, None, None] - ends) / (np.sqrt(2) * SILICON_PROBE))) / 2
+    silicon = (steps[..., 0] - steps[..., 1]) @ [much for _, _, much in SILICON]
+    is_layer = ((np.arange(rows) >= first) & (np.arange(rows) < last))[:, None]
+    amounts = np.where(is_layer, silicon, 0.0), np.where(is_layer, 0.8 + 0.2 * silicon, 0.4)
+    return np.stack(amounts, axis=-1).reshape(-1, 2)
+
+
 def _loss_axis(size, scale, offset):
     return Axis.uniform(
         size, scale=scale, offset=offset, name="energy loss", unit="eV", is_binned=True
