@@ -127,6 +127,14 @@ def test_no_pixel_holds_pure_augite_or_aegirine(scene):
     assert scene.abundances[:, 3].max() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("shape", [(48, 64), (7, 90), (2, 3), (33, 31)])
+def test_nothing_is_negative_at_any_size(shape):
+    scene = em.datasets.load("omphacite", shape=shape)
+    assert scene.abundances.min() >= 0
+    assert scene.endmembers.min() >= 0
+    np.testing.assert_allclose(scene.abundances.sum(axis=1), 1, rtol=1e-12)
+
+
 def test_phase_spectra_are_means_of_what_is_expected(scene):
     for k, spectrum in enumerate(scene.phase_spectra):
         mean = scene.expected[scene.labels.ravel() == k].mean(axis=0)

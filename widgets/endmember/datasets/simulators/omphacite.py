@@ -105,8 +105,9 @@ def _mount(shape, rng):
         0.05 * np.cos((k + 2) * angle + turn) / (k + 1) for k, turn in enumerate(turns)
     )
     cracks = np.abs(smooth_field(shape, shape[1] / 12, rng)) < 0.03
-    pixel = WIDTH / shape[1]
-    return gaussian_filter(((away > outline) | cracks).astype(float), BLUR / pixel, mode="nearest")
+    is_mount = ((away > outline) | cracks).astype(float)
+    share = gaussian_filter(is_mount, BLUR / (WIDTH / shape[1]), mode="nearest")
+    return np.clip(share, 0, 1)  # a blurred 1 may be above it by rounding
 
 
 def _exchange(phases, rng):
