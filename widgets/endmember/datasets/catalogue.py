@@ -62,6 +62,27 @@ ENTRIES = {
             simulator="mixture:simulate_mixture",
         ),
         Entry(
+            name="patchwork_lattices",
+            what="micrograph of three lattices in hexagonal patches",
+            shape=(256, 256),
+            lecture="sliding FFT and N-FINDR, ideal test case (S2)",
+            simulator="lattices:simulate_patchwork_lattices",
+        ),
+        Entry(
+            name="m1m2_catalyst",
+            what="micrograph of two oxides grown into each other",
+            shape=(512, 512),
+            lecture="sliding FFT on an oxide catalyst (S2, S3)",
+            simulator="lattices:simulate_m1m2_catalyst",
+        ),
+        Entry(
+            name="rucl3_superlattice",
+            what="tunnelling image of single charges beside dimers",
+            shape=(256, 256),
+            lecture="coexisting order in α-RuCl₃ (S2, S3)",
+            simulator="lattices:simulate_rucl3_superlattice",
+        ),
+        Entry(
             name="nicr_needle",
             what="X-ray maps of a layered Ni/Cr needle, tilted once round",
             shape=(37, 48, 40, 300),
@@ -118,6 +139,13 @@ ENTRIES = {
             simulator="alloy:simulate_mos2_res2_alloy",
         ),
         Entry(
+            name="silicon_in_graphene",
+            what="neighbourhoods of a silicon atom in graphene that change class by chance",
+            shape=(2000, 24),
+            lecture="Graphene+Si under e-beam (S2)",
+            simulator="silicon_in_graphene:simulate_silicon_in_graphene",
+        ),
+        Entry(
             name="oxide_interface",
             what="low losses across three oxides, with a layer that no reference explains",
             shape=(24, 96, 240),
@@ -137,6 +165,13 @@ ENTRIES = {
             shape=(72, 96, 240),
             lecture="five lines of code (S1)",
             simulator="losses:simulate_silicon_edge",
+        ),
+        Entry(
+            name="o4_modes",
+            what="four atoms in a rectangle, their vibrations and the group D2h",
+            shape=(2000, 12),
+            lecture="normal modes and group theory (S2)",
+            simulator="symmetry:simulate_o4_modes",
         ),
         Entry(
             name="diamond_anvil_88gpa",
