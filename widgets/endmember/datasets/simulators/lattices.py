@@ -19,6 +19,29 @@ FORMULA = "counts ~ Poisson(dose * (0.2 + 0.8 * sum of Gaussian columns))"
 PATCH_NAMES = ("square", "hexagonal", "oblique")
 PATCH_WIDTH = 0.06
 
+# M1 is orthorhombic, a = 21.25 and b = 27.14 angstrom; M2 is hexagonal, a = 7.10 angstrom (Model
+# bulk Mo-V-Te-O catalysts for selective oxidation of propane to acrylic acid, abstract). Columns
+# lie in the plane of a and b.
+M1_SIDES = 2.125, 2.714  # nm
+M2_PERIOD = 0.710  # nm
+OXIDE_WIDTH = 0.07  # nm, standard deviation of a column of metal in the image; illustrative
+# Where the columns of M1 stand in shares of a and b, and how bright they are: see the card. Plane
+# group pgg makes four of each, of the last two two.
+M1_COLUMNS = (
+    (0.3568, 0.3164, 1.7),  # in the middle of a pentagon
+    (0.5002, 0.3676, 1.0),  # the five about it
+    (0.3390, 0.4390, 1.0),
+    (0.2023, 0.3410, 1.0),
+    (0.2791, 0.2090, 1.0),
+    (0.4633, 0.2254, 1.0),
+    (0.8829, 0.7742, 0.8),  # what links the pentagons
+    (0.1127, 0.6030, 0.8),
+    (0.8289, 0.5251, 0.8),
+    (0.0000, 0.0000, 0.8),  # on an axis of two turns
+    (0.0000, 0.5000, 0.8),
+)
+M2_COLUMNS = ((0.5, 0.0), (0.0, 0.5), (0.5, 0.5))  # about an empty channel of six
+
 # Charge order on alpha-RuCl3. Ru-Ru distances of 3.4477(5) and 3.4570(4) angstrom at 300 K, in the
 # monoclinic cell C2/m (Nature Communications 15 (2024), doi 10.1038/s41467-024-52169-w, table 1);
 # a honeycomb of 3.454 angstrom, their mean over the three bonds, repeats after sqrt(3) times it.
@@ -52,8 +75,8 @@ def simulate_patchwork_lattices(
     Returns
     -------
     Scene
-        With labels, lattice_vectors of shape (3, 2, 2) in nm as (row, column), and the counts
-        expected in every pixel.
+        With labels, lattice_vectors of shape (3, 2, 2) in nm and reciprocal_vectors in 1/nm, of
+        which spots are sums; both as (row, column).
     """
     shape = as_shape(shape)
     patch_size = as_number(patch_size, "patch_size", "nm", above=0)
@@ -82,6 +105,55 @@ def simulate_patchwork_lattices(
         labels=labels,
         names=PATCH_NAMES,
         lattice_vectors=vectors,
+        reciprocal_vectors=np.linalg.inv(vectors).swapaxes(1, 2),
+    )
+
+
+def simulate_m1m2_catalyst(shape=(512, 512), *, pixel_size=0.04, dose=50.0, seed=0):
+    """Simulate two phases of a Mo-V-Ta oxide grown into each other, M1 and M2.
+
+    ``counts ~ Poisson(dose * (0.2 + 0.8 * sum of Gaussian columns))``: M1, below, has pentagons of
+    columns and channels of six and of seven; M2, above, only channels of six. They meet in a step
+    along a of M1, which is three times a of M2 to 0.3 %.
+
+    Parameters
+    ----------
+    shape : tuple of int, default=(512, 512)
+        Rows and columns.
+    pixel_size : float, default=0.04
+        Side of a pixel in nm, up to 0.07: larger shows more unit cells with fewer pixels in each.
+    dose : float, default=50
+        Expected counts a pixel in the middle of a phase: more makes the noise smaller beside the
+        lattice.
+    seed : int, default=0
+        The same seed gives the same counts.
+
+    Returns
+    -------
+    Scene
+        With labels, lattice_vectors of shape (2, 2, 2) in nm and reciprocal_vectors in 1/nm, of
+        which spots are sums; both as (row, column).
+    """
+    shape = as_shape(shape)
+    pixel_size = as_number(pixel_size, "pixel_size", "nm", above=0, most=OXIDE_WIDTH)
+    dose = as_dose(dose)
+    rng = np.random.default_rng(as_seed(seed))
+    labels = _step(shape)
+    vectors = np.stack([np.diag(M1_SIDES)[:, ::-1], hexagonal_vectors(M2_PERIOD)])
+    phases = (_m1_columns(), (np.array(M2_COLUMNS), np.ones(3)))
+    image = sum(
+        grow_crystal(shape, pixel_size, cell, basis, weights, OXIDE_WIDTH, labels == k, gap=0.1)
+        for k, (cell, (basis, weights)) in enumerate(zip(vectors, phases, strict=True))
+    )
+    return record_micrograph(
+        "m1m2_catalyst",
+        image,
+        rng,
+        settings={"shape": shape, "pixel_size": pixel_size, "dose": dose, "seed": seed},
+        labels=labels,
+        names=("M1", "M2"),
+        lattice_vectors=vectors,
+        reciprocal_vectors=np.linalg.inv(vectors).swapaxes(1, 2),
     )
 
 
@@ -304,6 +376,21 @@ def _patches(shape, width):
         nearest.append((away, number[1] - (corner == 0.5)))  # half a step is one colour on
     (near, colour), (far, other) = nearest
     return (np.where(near <= far, colour, other) % len(PATCH_NAMES)).astype(int)
+
+
+def _m1_columns():
+    """Where all columns of a cell stand, by the plane group pgg, and how bright they are."""
+    x, y, weights = np.array(M1_COLUMNS).T
+    orbit = [(x, y), (-x, -y), (0.5 + x, 0.5 - y), (0.5 - x, 0.5 + y)]
+    places = np.concatenate([np.stack(pair, axis=1) for pair in orbit]) % 1
+    places, first = np.unique(places.round(9), axis=0, return_index=True)
+    return places, np.tile(weights, 4)[first]
+
+
+def _step(shape):
+    """1 above a line that steps down once on its way to the right, 0 below it."""
+    down, across = _fields(shape)
+    return (down < np.where(across < 0.45, 0.4, 0.6)).astype(int)
 
 
 def _wavy_halves(shape):
