@@ -121,8 +121,8 @@ def test_positions_are_where_the_image_is_bright(seed):
     for place in places:
         row, column = np.rint(place).astype(int)
         patch = disc * image[row - reach : row + reach + 1, column - reach : column + reach + 1]
-        found = np.array([row + steps @ patch.sum(1) / patch.sum(),
-                          column + steps @ patch.sum(0) / patch.sum()])  # fmt: skip
+        patch /= patch.sum()
+        found = np.array([row + steps @ patch.sum(axis=1), column + steps @ patch.sum(axis=0)])
         assert np.abs(found - place).max() < 0.1
 
 

@@ -125,6 +125,20 @@ ENTRIES = {
             simulator="omphacite:simulate_omphacite",
         ),
         Entry(
+            name="six_compounds",
+            what="a flat section of six compounds, with a Mn map that shows Fe",
+            shape=(128, 128, 400),
+            lecture="flat sample with more compounds (S4)",
+            simulator="compounds:simulate_six_compounds",
+        ),
+        Entry(
+            name="rough_particles",
+            what="the same compounds as overlapping particles of varying thickness",
+            shape=(128, 128, 400),
+            lecture="non-uniform 3D sample (S4)",
+            simulator="compounds:simulate_rough_particles",
+        ),
+        Entry(
             name="ferroic_domains",
             what="micrograph of a perovskite film with polarisation domains and rotations",
             shape=(512, 512),
