@@ -90,6 +90,13 @@ ENTRIES = {
             simulator="needle:simulate_nicr_needle",
         ),
         Entry(
+            name="plasmon_cube",
+            what="EELS maps of a silver cube's plasmons at many tilts",
+            shape=(13, 48, 48, 128),
+            lecture="EELS tomography with NMF (S1)",
+            simulator="plasmon_cube:simulate_plasmon_cube",
+        ),
+        Entry(
             name="hrtem_110",
             what="micrograph of an fcc or hcp metal, with spots to measure",
             shape=(512, 512),
