@@ -145,7 +145,7 @@ def test_the_cell_doubles_as_rhenium_is_added(sheets):
     def superstructure(scene):
         """Power at half of a lattice spot over that at the spot."""
         image = (
-            (scene.noiseless - scene.noiseless.mean()) * np.hanning(512) * np.hanning(512)[:, None]
+            (scene.expected - scene.expected.mean()) * np.hanning(512) * np.hanning(512)[:, None]
         )
         spot = np.array([1 / (alloy.A_CATION * np.sqrt(0.75)), 0.0])
         place = np.arange(512) * 0.025
@@ -174,7 +174,7 @@ def test_rhenium_is_brighter_where_it_sits(sheets):
     scene = sheets[55]
     rows, columns = np.rint(scene.positions / 0.025).astype(int).T
     assert np.array_equal(scene.labels[rows, columns] == 1, scene.species == "Re")
-    bright = scene.noiseless[rows, columns] - scene.noiseless[0, 0]
+    bright = scene.expected[rows, columns] - scene.expected[0, 0]
     ratio = np.median(bright[scene.species == "Mo"]) / np.median(bright[scene.species == "Re"])
     assert ratio == pytest.approx((42 / 75) ** 1.7, rel=0.05)  # columns lie anywhere in a pixel
 

@@ -99,14 +99,14 @@ def test_the_image_is_a_sum_of_gaussians_at_the_atoms(scene):
     )
     pattern = ferroics.BACKGROUND * heights.max() + (heights[:, None] * rows).T @ columns
     pattern *= 50 / pattern.mean()
-    assert np.allclose(scene.noiseless, pattern, rtol=1e-4)  # columns end after 5 deviations
+    assert np.allclose(scene.expected, pattern, rtol=1e-4)  # columns end after 5 deviations
 
 
 def test_counts_are_poisson_about_the_noiseless_image(scene):
-    excess = (scene.image.astype(float) - scene.noiseless) ** 2 / scene.noiseless
+    excess = (scene.image.astype(float) - scene.expected) ** 2 / scene.expected
     allowed = 5 * np.sqrt(2 / excess.size)
     assert excess.mean() == pytest.approx(1, abs=allowed)
-    assert scene.noiseless.mean() == pytest.approx(50, rel=1e-6)
+    assert scene.expected.mean() == pytest.approx(50, rel=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -128,7 +128,7 @@ def test_positions_are_where_the_image_is_bright(seed):
 
 def test_brightness_goes_with_a_power_of_the_atomic_number():
     scene = em.datasets.load("ferroic_domains", exponent=1.7, jitter=0.0, dose=1e6)
-    image = scene.noiseless - scene.noiseless[0, 0]
+    image = scene.expected - scene.expected[0, 0]
     peaks = {}
     for name in ("Bi", "Fe", "Sr", "Ru"):
         rows, columns = np.rint(scene.positions[scene.species == name] / 0.025).astype(int).T

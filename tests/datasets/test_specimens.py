@@ -85,14 +85,12 @@ def test_the_settings_are_those_of_the_simulator(scene):
 
 
 def test_counts_are_whole_and_poisson_about_what_is_expected(scene):
-    if not isinstance(scene.image, em.SpectrumImage):
-        pytest.skip("a micrograph, or positions")
     counts = flat(scene.image)
-    assert counts.dtype.kind == "u"
+    assert counts.dtype.kind == "u" or not isinstance(scene.image, em.SpectrumImage)
     try:
-        expected = scene.expected
+        expected = np.asarray(scene.expected, dtype=np.float64)
     except AttributeError:
-        pytest.skip("no linear mixture")
+        pytest.skip("nothing here was counted")
     assert expected.min() >= 0
     dense = (counts.toarray() if sp.issparse(counts) else counts).astype(np.float64)
     enough = expected > 0.05

@@ -95,7 +95,7 @@ class Scene:
 
     @property
     def expected(self):
-        """Expected counts, shape (n_pixels, n_channels): what the noise was drawn about."""
+        """What the noise was drawn about: expected counts, shaped as spectra or as a micrograph."""
         if "expected" in self.truth:
             return self.truth["expected"]
         if self.abundances is None or self.endmembers is None:

@@ -70,7 +70,7 @@ def simulate_mos2_res2_alloy(
         With positions, displacements and sites (n_atoms, 2) in nm as row and column, species
         (n_atoms,); neighbours (n_atoms, 6), -1 beyond the edge; local_rhenium and n_neighbours
         (n_atoms,); amplitudes (n_atoms,), the share of the way to the diamond's middle; modes
-        (n_atoms, 2) in nm, the way itself; variants (n_atoms,); noiseless, the expected counts; and
+        (n_atoms, 2) in nm, the way itself; variants (n_atoms,); expected, counts without noise; and
         for every pixel the label of the cation in it, 0 for Mo, 1 for Re.
 
     Examples
@@ -132,7 +132,7 @@ def simulate_mos2_res2_alloy(
         amplitudes=amplitudes,
         modes=modes,
         variants=variants,
-        noiseless=expected,
+        expected=expected,
     )
 
 

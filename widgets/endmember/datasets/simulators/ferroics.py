@@ -68,7 +68,7 @@ def simulate_ferroic_domains(
         With positions, displacements and sites (n_atoms, 2) in nm as row and column, species
         (n_atoms,), A sites first, then B sites, then oxygen, each row by row; domains and rotations
         in degrees (cell rows, cell columns); polarisation (5, 2) in nm, of the substrate and of the
-        four kinds of domain; noiseless, the expected counts; and a label for every pixel.
+        four kinds of domain; expected, counts without noise; and a label for every pixel.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def simulate_ferroic_domains(
         domains=domains,
         rotations=rotations,
         polarisation=polarisation,
-        noiseless=expected,
+        expected=expected,
     )
 
 
