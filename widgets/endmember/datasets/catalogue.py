@@ -195,6 +195,13 @@ ENTRIES = {
             simulator="symmetry:simulate_o4_modes",
         ),
         Entry(
+            name="sampling_targets",
+            what="images to sample sparsely: grains, a lattice, a composition spread",
+            shape=(64, 64),
+            lecture="autonomous and dynamic sampling, compressed sensing (S1)",
+            simulator="sampling:simulate_sampling_targets",
+        ),
+        Entry(
             name="diamond_anvil_88gpa",
             what="measured STEM-EDS map of the same family of samples at 88 GPa",
             shape=(80, 80, 1917),
