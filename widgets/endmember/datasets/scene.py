@@ -96,10 +96,9 @@ class Scene:
     @property
     def expected(self):
         """What the noise was drawn about: expected counts, shaped as spectra or as a micrograph."""
-        if "expected" in self.truth:
-            return self.truth["expected"]
-        if self.abundances is None or self.endmembers is None:
-            raise AttributeError(f"{self.name!r} is no linear mixture; see {list(self.truth)}.")
+        is_mixture = self.abundances is not None and self.endmembers is not None
+        if "expected" in self.truth or not is_mixture:
+            return self.__getattr__("expected")
         return self.abundances @ self.endmembers
 
     def score(self, result=None, *, endmembers=None, abundances=None, labels=None):
