@@ -109,3 +109,18 @@ def test_a_large_map_is_averaged_where_it_is_noise_and_says_so(open_page, tmp_pa
     assert np.corrcoef(shown.ravel(), true.ravel())[0, 1] > 0.9
     assert shown.mean() == pytest.approx(true.mean(), rel=0.02)
     page.page.screenshot(path=shots / "saved-large.png", full_page=True)
+
+
+@pytest.mark.parametrize(("shape", "step"), [((30, 40), 1), ((1, 40), 1), ((1, 300), 6)])
+def test_pixels_beside_a_pinned_one_can_be_pointed_at(open_page, tmp_path, shape, step):
+    selector = RankSelector(np.random.default_rng(0).poisson(20.0, size=(*shape, 30)))
+    selector.save(tmp_path / "small.html")
+    address = (tmp_path / "small.html").as_uri()
+    page = SelectorPage(open_page(address, inside=address))
+    pins = selector.state.pins()[0]
+    others = [(row, column + step) for row, column in pins if column + step < shape[1]]
+    for row, column in others:
+        if all(abs(column - pin[1]) >= step for pin in pins if pin[0] == row):
+            page.point_at(row, column, shape)
+            page.settle(100)
+            assert f"row {row}, column {column}:" in page.readout()

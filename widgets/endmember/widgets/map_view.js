@@ -21,7 +21,9 @@ const LOWEST_CEILING = 3; // of a residual map, where noise is 1: noise must not
 const REST = 60; // ms that the pointer rests on a pixel before its counts are asked for
 const FINEST = 1e-3; // of the height of a curve: less than the screen shows
 const STALE_AFTER = 200; // ms to wait for a pixel's counts before the old ones are taken away
-const REACH = 12; // CSS pixels within which the pointer takes hold of a pinned pixel
+const REACH = 12; // CSS pixels within which the pointer takes hold of a pinned pixel,
+const MARK = 4; // and where a map is too slim for that: half of what marks it
+const EASY = 6; // CSS pixels of a side of a pixel that is hit without such help
 const RESIDUALS = ["leading", "all"]; // as the menu of residuals has them
 const NEEDS_PYTHON = "(needs Python)";
 
@@ -470,13 +472,21 @@ class View {
     const within = (share, size) => Math.min(size - 1, Math.max(0, Math.floor(share * size)));
     const [down, across] = [event.clientY - box.top, event.clientX - box.left];
     if (!this.core.hasKernel) {
+      const reach = this.reach(box);
       for (const at of this.core.pins.keys()) {
         const pin = [Math.floor(at / columns), at % columns];
         const away = [down - ((pin[0] + 0.5) * box.height) / rows, across - ((pin[1] + 0.5) * box.width) / columns];
-        if (Math.hypot(...away) < REACH) return pin;
+        if (Math.hypot(...away) < reach) return pin;
       }
     }
     return [within(down / box.height, rows), within(across / box.width, columns)];
+  }
+
+  /** How near a pinned pixel takes hold of the pointer: every other pixel can be pointed at as well. */
+  reach({ width, height }) {
+    const [rows, columns] = this.core.model.get("shape");
+    if (Math.min(width / columns, height / rows) >= EASY) return 0;
+    return Math.min(width, height) > SMALLEST_SIZE ? REACH : MARK;
   }
 
   press(event) {
