@@ -349,6 +349,19 @@ def test_a_page_of_a_large_map_is_small():
     assert len(page.packed("data-state")[None]) <= 1.5e6
 
 
+def test_a_page_opens_at_the_chosen_pixel_wherever_the_pointer_rests(selector, tmp_path):
+    selector.pixel, selector.state.hovered = (3, 4), (7, 8)
+    selector.save(tmp_path / "x.html")
+    saved = Page((tmp_path / "x.html").read_text(encoding="utf-8"))
+    model = saved.manager["state"][selector.map.model_id]
+    (counts,) = (b["data"] for b in model["buffers"] if b["path"] == ["counts", "values"])
+    assert model["state"]["hovered"] is None
+    assert model["state"]["counts"]["pixel"] == [3, 4]
+    expected = selector.state.image.spectrum(3, 4)
+    np.testing.assert_array_equal(np.frombuffer(base64.b64decode(counts), "f4"), expected)
+    assert selector.state.hovered == (7, 8)
+
+
 def test_saving_leaves_the_living_widget_as_it_was(selector, tmp_path):
     held = selector.map.factors
     before = deepcopy(dependency_state([selector], drop_defaults=False))

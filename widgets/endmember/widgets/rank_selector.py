@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 
@@ -111,9 +112,19 @@ class RankSelector(ipw.VBox):
             )
         if path.suffix.lower() == ".html":
             title = self.state.image.title or "Choose the rank"
-            save_page(self, path, title=title, scripts=scripts)
+            with self._nothing_hovered():
+                save_page(self, path, title=title, scripts=scripts)
         else:
             save_figure(self.state, path)
+
+    @contextmanager
+    def _nothing_hovered(self):
+        """Show the chosen pixel: where a pointer rests now is of no use to a reader of the page."""
+        hovered, self.state.hovered = self.state.hovered, None
+        try:
+            yield
+        finally:
+            self.state.hovered = hovered
 
     @tl.validate("value")
     def _is_rank(self, proposal):
