@@ -118,6 +118,27 @@ ENTRIES = {
             simulator="portraits:simulate_portrait_edges",
         ),
         Entry(
+            name="cathodoluminescence",
+            what="map of the light of three bands, with dark spots at dislocations",
+            shape=(64, 64, 512),
+            lecture="cathodoluminescence mapping (S0, S1)",
+            simulator="beyond:simulate_cathodoluminescence",
+        ),
+        Entry(
+            name="kinetic_series",
+            what="images of particles that change in two steps, a spectrum in time",
+            shape=(64, 64, 100),
+            lecture="time series of kinetic behaviour (S0, S1)",
+            simulator="beyond:simulate_kinetic_series",
+        ),
+        Entry(
+            name="blurred_map",
+            what="EDS map of three pure phases that the probe mixes",
+            shape=(96, 96, 512),
+            lecture="resolution is mixing; representative? (S1, S2)",
+            simulator="beyond:simulate_blurred_map",
+        ),
+        Entry(
             name="iron_oxides",
             what="two iron oxides that look alike until enough is counted",
             shape=(128, 128, 400),
