@@ -250,6 +250,8 @@ WORDS = [
     ".endmember-map .unit",
     ".endmember-figure text.axislabel",
     ".endmember-figure .axis .tick text",
+    ".endmember-figure text.label",
+    ".endmember-figure text.legendtext",
     ".jupyter-widgets .widget-label",
     ".endmember-quiz legend",
     ".endmember-quiz .words",
