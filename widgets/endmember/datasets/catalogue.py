@@ -105,7 +105,7 @@ ENTRIES = {
         ),
         Entry(
             name="portraits",
-            what="four drawn portraits mixed into photographs, a pixel each",
+            what="four drawn portraits, mixed in a thousand pictures",
             shape=(1000, 4096),
             lecture="Beatles images (S4)",
             simulator="portraits:simulate_portraits",
