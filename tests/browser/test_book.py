@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tomllib
 from pathlib import Path
@@ -150,6 +151,25 @@ def test_keys_answer_as_in_a_notebook(lesson):
     lesson.settle()
     assert lesson.shown_rank() == 2
     assert "row 99, column 110" in lesson.readout()
+
+
+def test_a_key_leads_from_one_pinned_pixel_to_the_next(lesson, state):
+    pins = sorted(state.pins()[0])
+    lesson.map.focus()
+    at = pins.index(tuple(state.pixel))
+    for step in (1, 2):
+        lesson.page.keyboard.press("n")
+        row, column = pins[(at + step) % len(pins)]
+        assert f"row {row}, column {column}:" in lesson.readout()
+        lesson.settle(200)
+        assert "counts need" not in lesson.readout()
+
+
+def test_without_javascript_the_page_says_so(built_book):
+    for name, expected in [(LESSON, 1), ("index.html", 1), ("search.html", 0)]:
+        page = (ROOT / "build" / "sphinx" / "html" / name).read_text(encoding="utf-8")
+        said = re.findall(r"<noscript>.*widgets on this page need JavaScript.*</noscript>", page)
+        assert len(said) == expected
 
 
 def test_what_needs_python_says_so(lesson):

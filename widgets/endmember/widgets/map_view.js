@@ -452,7 +452,7 @@ class View {
       pin.style.left = `${(100 * ((at % columns) + 0.5)) / columns}%`;
       this.stage.insertBefore(pin, this.rings[0]);
     }
-    note.textContent = `No kernel here: counts are at the ${this.core.pins.size} marked pixels, the model everywhere.`;
+    note.textContent = `No kernel here: counts are at the ${this.core.pins.size} marked pixels (key N: the next one), the model everywhere.`;
     const { blocks } = this.core.factors;
     const coarse = blocks.findIndex((size) => size > 1);
     if (coarse < 0) return;
@@ -496,6 +496,7 @@ class View {
     const moves = { ArrowUp: [-step, 0], ArrowDown: [step, 0], ArrowLeft: [0, -step], ArrowRight: [0, step] };
     const ranks = { PageUp: 1, "+": 1, PageDown: -1, "-": -1 };
     if (event.key in moves) this.move(moves[event.key]);
+    else if (event.key === "n" && !this.core.hasKernel) this.moveToNextPin();
     else if (event.key in ranks) this.core.setRank(this.core.model.get("rank") + ranks[event.key]);
     else return;
     event.preventDefault();
@@ -507,6 +508,17 @@ class View {
     const pixel = this.core.model.get("pixel").map((at, i) => at + [down, right][i]);
     this.core.setPixel("hovered", null);
     this.core.setPixel("pixel", pixel.map((at, i) => Math.min(shape[i] - 1, Math.max(0, at))));
+  }
+
+  /** Choose the next pixel whose counts this page holds, in the order of rows. */
+  moveToNextPin() {
+    const pins = [...this.core.pins.keys()].sort((a, b) => a - b);
+    if (pins.length === 0) return;
+    const at = this.core.flat(this.core.model.get("pixel"));
+    const next = pins.find((pin) => pin > at) ?? pins[0];
+    const columns = this.core.model.get("shape")[1];
+    this.core.setPixel("hovered", null);
+    this.core.setPixel("pixel", [Math.floor(next / columns), next % columns]);
   }
 
   paint() {
@@ -538,7 +550,8 @@ class View {
     const { model } = this.core;
     const caption = model.get("captions")[model.get("residual")] ?? model.get("caption");
     if (rank >= last && caption.includes("{next}")) return `rank ${rank}: no component is kept beyond`;
-    return caption.replace(/{rank}|{next}|{last}/g, (word) => words[word]);
+    const filled = caption.replace(/{rank}|{next}|{last}/g, (word) => words[word]);
+    return rank + 1 === last ? filled.replace(`components ${last} to ${last} hold`, `component ${last} holds`) : filled;
   }
 
   /** Show which pixels are chosen and pointed at. */

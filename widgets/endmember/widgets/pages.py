@@ -49,10 +49,15 @@ def script_files(choice="inside"):
     FileNotFoundError
         Where the package was built without those that npm brings.
     """
-    if choice not in ("inside", "cdn"):
-        raise ValueError(f'scripts is {choice!r}; choose "inside" or "cdn".')
+    check_choice(choice)
     libraries = {name: _library(name) for name in LIBRARIES}
     return libraries | (_vendored() if choice == "inside" else {})
+
+
+def check_choice(scripts):
+    """Refuse what is neither of the two ways to bring scripts to a page."""
+    if scripts not in ("inside", "cdn"):
+        raise ValueError(f'scripts is {scripts!r}; choose "inside" or "cdn".')
 
 
 def _vendored():

@@ -136,6 +136,8 @@ def residual_caption(state):
         return f"residual at rank {rank}: what it leaves in all channels"
     if rank >= last:
         return f"rank {rank}: no component is kept beyond"
+    if rank + 1 == last:
+        return f"residual at rank {rank}: what component {last} holds"
     return f"residual at rank {rank}: what components {rank + 1} to {last} hold"
 
 

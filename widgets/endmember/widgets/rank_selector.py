@@ -13,7 +13,7 @@ import traitlets as tl
 from endmember.core.axes import length_scale
 from endmember.widgets.factors import pack_factors
 from endmember.widgets.map_view import Hearing, MapView
-from endmember.widgets.pages import save_page
+from endmember.widgets.pages import check_choice, save_page
 from endmember.widgets.rank_figure import SUFFIXES, save_figure
 from endmember.widgets.rank_state import MAX_RANK, RankState
 from endmember.widgets.scree_plot import ScreePlot
@@ -110,6 +110,7 @@ class RankSelector(ipw.VBox):
                 f"path is {str(path)!r}, which ends in {path.suffix!r}; save the selector as one "
                 f"of {', '.join(['.html', *SUFFIXES])}."
             )
+        check_choice(scripts)
         if path.suffix.lower() == ".html":
             title = self.state.image.title or "Choose the rank"
             with self._nothing_hovered():
@@ -120,7 +121,8 @@ class RankSelector(ipw.VBox):
     @contextmanager
     def _nothing_hovered(self):
         """Show the chosen pixel: where a pointer rests now is of no use to a reader of the page."""
-        hovered, self.state.hovered = self.state.hovered, None
+        hovered = self.state.hovered
+        self.state.set_trait("hovered", None)
         try:
             yield
         finally:

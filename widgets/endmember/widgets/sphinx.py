@@ -19,6 +19,9 @@ from endmember._version import __version__
 from endmember.widgets.pages import CDN_SCRIPTS, STATIC, VIEW_TYPE, freeze, script_files
 
 VIEW = re.compile(rf'<script type="{re.escape(VIEW_TYPE)}">(.*?)</script>', re.DOTALL)
+WITHOUT_JAVASCRIPT = """\
+<noscript><p class="endmember-notice">The widgets on this page need JavaScript.</p></noscript>
+"""
 BEFORE_MYST_NB = 400  # its own handler, at 500, writes what this one has made small
 logger = logging.getLogger(__name__)
 
@@ -68,6 +71,7 @@ def _prepare_page(app, pagename, templatename, context, doctree):
     kept = getattr(app.env, "nb_metadata", {}).get(pagename, {}).get("js_files", {})
     if "ipywidgets_state" not in kept:
         return
+    context["body"] = WITHOUT_JAVASCRIPT + context["body"]
     app.add_css_file("widgets/pages.css")
     app.add_js_file(None, body=(STATIC / "missing.js").read_text(encoding="utf-8"), priority=0)
     uri, attributes = kept["ipywidgets_state"]

@@ -4,6 +4,8 @@
   requirejs.config({ baseUrl: new URL(".", document.currentScript.src).href });
   // A theme that draws its icons by script would replace those inside widgets as well.
   window.FontAwesomeConfig = { observeMutations: false };
+  // Plots learn of a new width from the window alone, which does not change for paper.
+  window.addEventListener("beforeprint", () => window.dispatchEvent(new Event("resize")));
   // Widgets typeset with the second version of MathJax, pages load the third, after this script.
   const typeset = ([, , element]) => window.MathJax.typesetPromise?.(element ? [element] : undefined);
   window.addEventListener("load", () => {
