@@ -1,0 +1,106 @@
+"""Non-negative least squares: optimal by theorem, and what SciPy finds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from endmember._kernels import nnls
+from endmember.core import nonnegative
+from endmember.core.nonnegative import kkt_residual, solve_nonnegative, solve_nonnegative_scipy
+
+WAYS = ["compiled", "python"]
+
+
+@st.composite
+def problems(draw, most=5, likeness=(0.0, 0.9, 0.999)):
+    """Endmembers of any likeness and height, and spectra with and without noise."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n_components, n_channels = draw(st.integers(1, most)), draw(st.integers(most + 1, 12))
+    alike = draw(st.sampled_from(likeness))
+    endmembers = rng.random((n_components, n_channels))
+    endmembers = alike * endmembers[:1] + (1 - alike) * endmembers
+    endmembers *= 10.0 ** rng.uniform(-3, 3, (n_components, 1))
+    true = rng.random((20, n_components)) * (rng.random((20, n_components)) < 0.6)
+    spectra = true @ endmembers
+    noise = draw(st.sampled_from([0.0, 0.1, 3.0]))
+    spectra += noise * spectra.std() * rng.normal(size=spectra.shape)
+    return endmembers @ endmembers.T, spectra @ endmembers.T
+
+
+@settings(max_examples=100)
+@given(case=problems())
+def test_solutions_are_optimal(case):
+    gram, corr = case
+    abundances = solve_nonnegative(gram, corr)
+    assert (abundances >= 0).all()
+    lengths = np.sqrt(np.diag(gram))  # in units of length 1, in which the condition has a scale
+    scaled = gram / np.outer(lengths, lengths), corr / lengths, abundances * lengths
+    assert kkt_residual(*scaled) < 1e-8
+
+
+@pytest.mark.parametrize("way", WAYS)
+@settings(max_examples=20)
+@given(case=problems(most=3, likeness=(0.0, 0.9)))
+def test_inverses_of_all_subsets_are_those_of_numpy(way, case):
+    gram = case[0] / np.sqrt(np.outer(np.diag(case[0]), np.diag(case[0])))
+    n = len(gram)
+    table = np.zeros((2**n, n, n))
+    (nnls.invert_subsets if way == "compiled" else nnls.invert_subsets.py_func)(gram, table)
+    for m in range(1, 2**n):
+        kept = [k for k in range(n) if m >> k & 1]
+        expected = np.zeros((n, n))
+        expected[np.ix_(kept, kept)] = np.linalg.inv(gram[np.ix_(kept, kept)])
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(table[m] / scale, expected / scale, atol=1e-7)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@settings(max_examples=20)
+@given(case=problems(most=3, likeness=(0.0, 0.9)))
+def test_rows_agree_with_scipy(way, case):
+    gram, corr = case
+    lengths = np.sqrt(np.diag(gram))
+    gram, corr = gram / np.outer(lengths, lengths), corr / lengths
+    n = len(gram)
+    table, found = np.zeros((2**n, n, n)), np.zeros(corr.shape)
+    nnls.invert_subsets(gram, table)
+    solve = nnls.solve_rows if way == "compiled" else nnls.solve_rows.py_func
+    assert solve(gram, table, corr, found, 0, len(corr)) == 0
+    expected = solve_nonnegative_scipy(gram, corr)
+
+    def objective(a):
+        return ((a @ gram) * a).sum(axis=1) / 2 - (corr * a).sum(axis=1)
+
+    scale = np.abs(objective(expected)).max() + 1e-300
+    np.testing.assert_allclose(objective(found) / scale, objective(expected) / scale, atol=1e-9)
+
+
+def test_chunks_on_any_number_of_threads_give_the_bits_of_one_row_after_another(monkeypatch):
+    rng = np.random.default_rng(0)
+    endmembers = rng.random((4, 30))
+    gram, corr = endmembers @ endmembers.T, rng.normal(size=(10_001, 30)) @ endmembers.T
+    serial = solve_nonnegative(gram, corr)
+    monkeypatch.setattr(nonnegative, "SERIAL_BELOW", 10)
+    monkeypatch.setattr(nonnegative, "CHUNK", 512)
+    np.testing.assert_array_equal(solve_nonnegative(gram, corr), serial)
+
+
+def test_what_nothing_can_tell_apart_is_still_fitted_as_well_as_can_be():
+    endmembers = np.array([[1.0, 2, 3, 0], [2.0, 4, 6, 0], [0, 0, 0, 1], [0, 0, 0, 0]])
+    spectra = np.array([[3.0, 6, 9, 5], [0, 0, 0, 0], [1, 0, 0, -2]])
+    gram, corr = endmembers @ endmembers.T, spectra @ endmembers.T
+    abundances = solve_nonnegative(gram, corr)
+    assert (abundances >= 0).all()
+    assert not abundances[:, 3].any()
+    np.testing.assert_allclose(abundances[:2] @ endmembers, spectra[:2], atol=1e-9)
+
+
+def test_many_components_are_solved_as_well():
+    rng = np.random.default_rng(3)
+    endmembers = rng.random((14, 60))
+    true = rng.random((25, 14)) * (rng.random((25, 14)) < 0.4)
+    gram, corr = endmembers @ endmembers.T, true @ endmembers @ endmembers.T
+    np.testing.assert_allclose(solve_nonnegative(gram, corr), true, atol=1e-8)

@@ -1,0 +1,188 @@
+"""Non-negative least squares, pixel by pixel, by block principal pivoting."""
+
+import numpy as np
+from numba import prange
+
+from endmember._kernels.jit import compiled
+
+PATIENCE = 3  # exchanges of all at once that may fail to help before single ones are made
+TINY = 1e-13  # of the largest product: what counts as zero
+
+
+@compiled()
+def invert_subsets(gram, table):
+    """Fill a table with the inverse of every principal submatrix of a Gram matrix.
+
+    Parameters
+    ----------
+    gram : ndarray of float64, shape (n_components, n_components)
+        Positive definite.
+    table : ndarray of float64, shape (2**n_components, n_components, n_components)
+        Zeros; entry `m` becomes the inverse over the components whose bits are set in `m`, with
+        zeros elsewhere.
+    """
+    n = gram.shape[0]
+    for m in range(1, table.shape[0]):
+        last = 0  # the highest bit of m: its rows are added to the inverse without it
+        while (m >> (last + 1)) != 0:
+            last += 1
+        rest = m ^ (1 << last)
+        inverse = table[m]
+        without = table[rest]
+        column = np.zeros(n)
+        pivot = gram[last, last]
+        for i in range(last):
+            if rest >> i & 1:
+                for j in range(last):
+                    column[i] += without[i, j] * gram[j, last]
+                pivot -= gram[i, last] * column[i]
+        for i in range(last):
+            for j in range(last):
+                inverse[i, j] = without[i, j] + column[i] * column[j] / pivot
+            inverse[i, last] = -column[i] / pivot
+            inverse[last, i] = inverse[i, last]
+        inverse[last, last] = 1.0 / pivot
+
+
+@compiled()
+def find_wrong(gram, inverse, b, passive, tiny, x):
+    """Solve over the passive components, and find which of all do not belong where they are.
+
+    Parameters
+    ----------
+    gram : ndarray of float64, shape (n_components, n_components)
+        Products of the endmembers.
+    inverse : ndarray of float64, shape (n_components, n_components)
+        Its inverse over the passive components.
+    b : ndarray of float64, shape (n_components,)
+        Products of one spectrum with the endmembers.
+    passive : int
+        Bits of the components that may differ from zero.
+    tiny : float
+        What counts as zero.
+    x : ndarray of float64, shape (n_components,)
+        Becomes the solution.
+
+    Returns
+    -------
+    int
+        Bits of passive components that came out negative, and of others that want to be positive.
+    """
+    n = b.size
+    wrong = 0
+    for k in range(n):
+        x[k] = 0.0
+        if passive >> k & 1:
+            for j in range(n):
+                x[k] += inverse[k, j] * b[j]
+            if x[k] * gram[k, k] < -tiny:
+                wrong |= 1 << k
+    for k in range(n):
+        if not passive >> k & 1:
+            slack = -b[k]
+            for j in range(n):
+                slack += gram[k, j] * x[j]
+            if slack < -tiny:
+                wrong |= 1 << k
+    return wrong
+
+
+@compiled()
+def count_bits(bits):
+    """Count the bits that are set."""
+    n = 0
+    while bits:
+        bits &= bits - 1
+        n += 1
+    return n
+
+
+@compiled()
+def pivot(gram, table, b, x):
+    """Solve for one spectrum, exchanging all wrong components at once while that helps.
+
+    Where it does not, the highest alone is exchanged, which ends for certain.
+
+    Parameters
+    ----------
+    gram, table : ndarray
+        As in :func:`invert_subsets`.
+    b, x : ndarray
+        As in :func:`find_wrong`.
+
+    Returns
+    -------
+    bool
+        Whether the solution was reached.
+    """
+    n = b.size
+    passive = 0
+    for k in range(n):
+        if b[k] > 0.0:
+            passive |= 1 << k
+    tiny = TINY * np.abs(b).max()
+    fewest, patience = n + 1, PATIENCE
+    for _ in range(20 + 4 * (1 << n)):
+        wrong = find_wrong(gram, table[passive], b, passive, tiny, x)
+        if wrong == 0:
+            return True
+        n_wrong = count_bits(wrong)
+        if n_wrong < fewest:
+            fewest, patience = n_wrong, PATIENCE
+        else:
+            patience -= 1
+        if patience < 0:
+            while wrong & (wrong - 1):
+                wrong &= wrong - 1  # leaves the highest bit
+        passive ^= wrong
+    return False
+
+
+@compiled()
+def solve_rows(gram, table, corr, abundances, start, stop):
+    """Solve ``min a @ gram @ a / 2 - corr[p] @ a`` with ``a >= 0`` for some pixels, in place.
+
+    Parameters
+    ----------
+    gram, table : ndarray
+        As in :func:`invert_subsets`, which filled the table.
+    corr : ndarray of float64, shape (n_pixels, n_components)
+        Products of the spectra with the endmembers.
+    abundances : ndarray of float64, shape (n_pixels, n_components)
+        Becomes the solution.
+    start, stop : int
+        First pixel, and the one after the last.
+
+    Returns
+    -------
+    int
+        Pixels whose solution was not reached; none unless `gram` is nearly singular.
+    """
+    x = np.zeros(gram.shape[0])
+    n_open = 0
+    for p in range(start, stop):
+        if not pivot(gram, table, corr[p], x):
+            n_open += 1
+        for k in range(x.size):
+            abundances[p, k] = max(x[k], 0.0)
+    return n_open
+
+
+@compiled(parallel=True)
+def solve_chunks(gram, table, corr, abundances, chunk, n_open):
+    """Do :func:`solve_rows` for all pixels, a chunk of them at a time.
+
+    Parameters
+    ----------
+    gram, table, corr, abundances : ndarray
+        As in :func:`solve_rows`.
+    chunk : int
+        Pixels at a time.
+    n_open : ndarray of int64, shape (n_chunks,)
+        Becomes the pixels of each chunk whose solution was not reached.
+    """
+    n_pixels = corr.shape[0]
+    for c in prange(n_open.size):
+        start = c * chunk
+        stop = min(n_pixels, start + chunk)
+        n_open[c] = solve_rows(gram, table, corr, abundances, start, stop)
