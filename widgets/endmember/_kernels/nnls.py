@@ -117,10 +117,11 @@ def pivot(gram, table, b, x):
     """
     n = b.size
     passive = 0
+    tiny = 0.0
     for k in range(n):
+        tiny = max(tiny, TINY * abs(b[k]))
         if b[k] > 0.0:
             passive |= 1 << k
-    tiny = TINY * np.abs(b).max()
     fewest, patience = n + 1, PATIENCE
     for _ in range(20 + 4 * (1 << n)):
         wrong = find_wrong(gram, table[passive], b, passive, tiny, x)
