@@ -7,33 +7,18 @@ from numbers import Integral, Real
 import numpy as np
 import scipy.sparse as sp
 from scipy import linalg
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, check_scalar, validate_data
+from sklearn.utils.validation import check_is_fitted, check_scalar
 from threadpoolctl import threadpool_limits
 
 from endmember.core.blocks import LoadedBlocks, load_blocks, row_blocks
-from endmember.core.checks import (
-    canonical_csr,
-    check_array_kind,
-    check_dtype,
-    check_flat,
-    check_values,
-    is_dask,
-    native,
-)
-from endmember.core.image import SpectrumImage
+from endmember.core.checks import canonical_csr, is_dask
+from endmember.core.estimators import CountsEstimator
 from endmember.core.noise import count_above, noise_edge
 from endmember.core.products import times, times_squared, weighted_gram
 from endmember.core.scaling import WEIGHTINGS, choose_scaling
 
-KEPT_DTYPES = [
-    np.float64,
-    np.float32,
-    *(np.dtype(f"{kind}{size}").type for kind in "ui" for size in (1, 2, 4, 8)),
-]
 
-
-class PCA(TransformerMixin, BaseEstimator):
+class PCA(CountsEstimator):
     """Principal components of counts, uncentred and weighted by their Poisson noise.
 
     The counts X are scaled to ``Y = diag(pixel_scale_) @ X @ diag(channel_scale_)``, in which
@@ -179,12 +164,6 @@ class PCA(TransformerMixin, BaseEstimator):
         norms = times_squared(spectra, self.channel_scale_**2)
         return scores * self.pixel_scale_[:, None], norms * self.pixel_scale_**2
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.positive_only = True
-        return tags
-
     def _check_settings(self):
         if self.n_components is not None:
             check_scalar(self.n_components, "n_components", Integral, min_val=1)
@@ -196,29 +175,6 @@ class PCA(TransformerMixin, BaseEstimator):
             )
         if self.weighting not in WEIGHTINGS:
             raise ValueError(f"weighting is {self.weighting!r}; choose one of {WEIGHTINGS}.")
-
-    def _check_spectra(self, X, *, reset):
-        if isinstance(X, SpectrumImage):
-            X = X.spectra
-        check_array_kind(X, "counts X")
-        check_flat(X, "counts X")
-        if is_dask(X):
-            check_dtype(X.dtype, "counts X")
-            validate_data(self, X=np.zeros((1, X.shape[1])), reset=reset)
-            return X
-        if sp.issparse(X):
-            X = canonical_csr(X)
-        X = validate_data(
-            self,
-            X,
-            accept_sparse="csr",
-            dtype=KEPT_DTYPES,
-            order="C",
-            ensure_all_finite=False,  # checked below, with a way out in the message
-            reset=reset,
-        )
-        check_values(X.data if sp.issparse(X) else X, "counts X")
-        return X if sp.issparse(X) else native(X)
 
     def _check_rank(self, shape):
         n_pixels, n_channels = shape

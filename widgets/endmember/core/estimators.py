@@ -1,0 +1,58 @@
+"""What every estimator of counts has in common: what it takes, and what it refuses."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import validate_data
+
+from endmember.core.checks import (
+    canonical_csr,
+    check_array_kind,
+    check_dtype,
+    check_flat,
+    check_values,
+    is_dask,
+    native,
+)
+from endmember.core.image import SpectrumImage
+
+KEPT_DTYPES = [
+    np.float64,
+    np.float32,
+    *(np.dtype(f"{kind}{size}").type for kind in "ui" for size in (1, 2, 4, 8)),
+]
+
+
+class CountsEstimator(TransformerMixin, BaseEstimator):
+    """An estimator of counts: of images, arrays, CSR arrays, and dask arrays block by block."""
+
+    def _check_spectra(self, X, *, reset):
+        if isinstance(X, SpectrumImage):
+            X = X.spectra
+        check_array_kind(X, "counts X")
+        check_flat(X, "counts X")
+        if is_dask(X):
+            check_dtype(X.dtype, "counts X")
+            validate_data(self, X=np.zeros((1, X.shape[1])), reset=reset)
+            return X
+        if sp.issparse(X):
+            X = canonical_csr(X)
+        X = validate_data(
+            self,
+            X,
+            accept_sparse="csr",
+            dtype=KEPT_DTYPES,
+            order="C",
+            ensure_all_finite=False,  # checked below, with a way out in the message
+            reset=reset,
+        )
+        check_values(X.data if sp.issparse(X) else X, "counts X")
+        return X if sp.issparse(X) else native(X)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.positive_only = True
+        return tags
