@@ -1,0 +1,120 @@
+"""N-FINDR: exact where pixels are pure, the largest simplex where few pixels let one count all."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import endmember as em
+from endmember.core.nfindr import _flatten, _grow, _spread_out
+
+
+@parametrize_with_checks([em.NFINDR(1), em.NFINDR(2, n_restarts=2)])
+def test_scikit_learn_accepts_the_estimator(estimator, check):
+    check(estimator)
+
+
+def mixed(n_components, seed, n_pixels=150, n_channels=30, height=100.0):
+    """Mixtures without noise, each endmember pure in one pixel."""
+    rng = np.random.default_rng(seed)
+    endmembers = height * rng.gamma(1.0, size=(n_components, n_channels))
+    shares = rng.dirichlet(np.full(n_components, 0.7), n_pixels)
+    pure = rng.choice(n_pixels, n_components, replace=False)
+    shares[pure] = np.eye(n_components)
+    return endmembers, shares, pure
+
+
+@settings(max_examples=50)
+@given(
+    n_components=st.integers(1, 6),
+    seed=st.integers(0, 2**32 - 1),
+    weighting=st.sampled_from(["poisson", "none"]),
+)
+def test_pure_pixels_without_noise_are_found_exactly(n_components, seed, weighting):
+    endmembers, shares, pure = mixed(n_components, seed)
+    model = em.NFINDR(n_components, weighting=weighting).fit(shares @ endmembers)
+    if n_components == 1:  # every pixel is pure
+        np.testing.assert_allclose(model.components_, endmembers, rtol=1e-9)
+        return
+    assert sorted(model.pixels_) == sorted(pure)
+    order = em.metrics.match_components(model.components_, endmembers).found
+    np.testing.assert_allclose(model.components_[order], endmembers, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(
+        model.transform(shares @ endmembers)[:, order], shares, rtol=0, atol=1e-6
+    )
+
+
+@settings(max_examples=30)
+@given(n_components=st.integers(2, 4), seed=st.integers(0, 2**32 - 1))
+def test_no_set_of_pixels_spans_more(n_components, seed):
+    """Every choice of few pixels is tried; restarts find the largest of a cloud of noise."""
+    cloud = _flatten(np.random.default_rng(seed).normal(size=(14, n_components)), n_components)
+    best = max(
+        abs(np.linalg.det(cloud[list(chosen)])) for chosen in combinations(range(14), n_components)
+    )
+    found = max(_grow(cloud, _spread_out(cloud, first), 100)[1][-1] for first in range(14))
+    assert found == pytest.approx(best, rel=1e-9)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_volume_never_falls_and_is_that_of_the_corners(seed):
+    cloud = _flatten(np.random.default_rng(seed).normal(size=(200, 4)), 4)
+    corners, history, _ = _grow(cloud, _spread_out(cloud, 5), 100)
+    assert (np.diff(history) > 0).all()
+    assert history[-1] == pytest.approx(abs(np.linalg.det(cloud[corners])), rel=1e-6)
+
+
+def test_sparse_dense_and_image_give_the_same():
+    scene = em.datasets.load("omphacite")
+    image = scene.image
+    sparse = em.NFINDR(4).fit(image.spectra)
+    dense = em.NFINDR(4).fit(image.spectra.toarray())
+    whole = em.NFINDR(4).fit(image)
+    np.testing.assert_array_equal(sparse.pixels_, whole.pixels_)
+    np.testing.assert_array_equal(sparse.pixels_, dense.pixels_)
+    np.testing.assert_allclose(sparse.components_, dense.components_, rtol=1e-6, atol=1e-9)
+
+
+def test_pixels_without_counts_are_no_corners():
+    endmembers, shares, pure = mixed(3, seed=1)
+    spectra = np.vstack([shares @ endmembers, np.zeros((40, 30))])
+    model = em.NFINDR(3).fit(sp.csr_array(spectra))
+    assert sorted(model.pixels_) == sorted(pure)
+    assert not model.transform(spectra)[-40:].any()
+
+
+def test_a_seed_repeats_and_restarts_are_kept():
+    scene = em.datasets.load("mixture", dose=100)
+    first, again = (em.NFINDR(3, n_restarts=4).fit(scene.image.spectra) for _ in range(2))
+    np.testing.assert_array_equal(first.pixels_, again.pixels_)
+    assert first.restarts_.shape == (5,)
+    assert first.restarts_.max() == 1.0
+    assert first.volume_history_[-1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"n_components": 0}, ValueError, "n_components"),
+        ({"n_components": 2.5}, TypeError, "n_components"),
+        ({"n_components": 99}, ValueError, "n_components=99 is more than 30"),
+        ({"n_restarts": -1}, ValueError, "n_restarts"),
+        ({"weighting": "gauss"}, ValueError, "weighting is 'gauss'"),
+    ],
+)
+def test_bad_settings_are_refused(settings, error, message):
+    endmembers, shares, _ = mixed(2, seed=0)
+    with pytest.raises(error, match=message):
+        em.NFINDR(**settings).fit(shares @ endmembers)
+
+
+def test_a_cloud_too_flat_for_so_many_corners_is_said_to_be():
+    endmembers, shares, _ = mixed(2, seed=0)
+    with pytest.raises(ValueError, match=r"spread in 1; ask for 2 at most"):
+        em.NFINDR(3, weighting="none").fit(shares @ endmembers)

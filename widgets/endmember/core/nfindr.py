@@ -1,0 +1,184 @@
+"""Endmembers as the corners of the cloud of spectra: the simplex of largest volume."""
+
+from __future__ import annotations
+
+from numbers import Integral
+
+import numpy as np
+from scipy import linalg
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, check_scalar
+
+from endmember.core.estimators import CountsEstimator
+from endmember.core.nonnegative import solve_nonnegative
+from endmember.core.pca import PCA
+
+GROWTH = 1e-9  # of the volume, relative: less is rounding
+FLAT = 1e-7  # of the widest direction: what is thinner is rounding, and has no volume
+
+
+class NFINDR(CountsEstimator):
+    """Take the purest pixels for endmembers: those that span the simplex of largest volume.
+
+    Where every endmember has a pure pixel and shares sum to 1, the spectra fill a simplex whose
+    corners are the endmembers [1]_. One corner after the other moves to the pixel that makes the
+    volume largest, until none can.
+
+    Parameters
+    ----------
+    n_components : int, default=3
+        How many endmembers; turning it up asks for corners that noise may have to provide.
+    weighting : {"poisson", "biwhiten", "none"}, default="poisson"
+        Scaling of the channels before the spectra are projected; see :class:`PCA`.
+    n_restarts : int, default=10
+        Starts beside the first, from random pixels; turning it up finds larger volumes where
+        noise makes many that are nearly as large.
+    max_iter : int, default=100
+        Rounds over all corners, at most.
+    random_state : int or numpy.random.RandomState, default=0
+        Where the restarts begin.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_channels)
+        Spectra of the chosen pixels in counts, projected on as many principal components, which
+        takes most of their noise away; what falls below zero there is zero. Brightest first.
+    pixels_ : ndarray of int, shape (n_components,)
+        Rows of X that were chosen.
+    volume_history_ : ndarray
+        Volume after every exchange of the best start, in units of its last one; it never falls.
+    restarts_ : ndarray of shape (n_restarts + 1,)
+        Largest volume of every start, in units of the best.
+    n_iter_ : int
+        Rounds of the best start.
+    n_features_in_ : int
+        Number of channels.
+
+    Notes
+    -----
+    Pixels without counts take no part. Where thickness varies, brighter pixels lie farther out and
+    are taken for purer: divide each spectrum by its sum before fitting.
+
+    References
+    ----------
+    .. [1] M. E. Winter, Proc. SPIE 3753 (1999) 266, doi:10.1117/12.366289.
+
+    Examples
+    --------
+    >>> import endmember as em
+    >>> scene = em.datasets.load("mixture", dose=5000)
+    >>> nfindr = em.NFINDR(3).fit(scene.image.spectra)
+    >>> bool(scene.score(nfindr))
+    True
+    """
+
+    def __init__(
+        self, n_components=3, *, weighting="poisson", n_restarts=10, max_iter=100, random_state=0
+    ):
+        self.n_components = n_components
+        self.weighting = weighting
+        self.n_restarts = n_restarts
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Find the endmembers of counts X of shape (n_pixels, n_channels)."""
+        check_scalar(self.n_components, "n_components", Integral, min_val=1)
+        check_scalar(self.n_restarts, "n_restarts", Integral, min_val=0)
+        check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
+        rng = check_random_state(self.random_state)
+        spectra = self._check_spectra(X, reset=True)
+        self._pca = PCA(self.n_components, weighting=self.weighting).fit(spectra)
+        scores = self._pca.transform(spectra)
+        taken = np.flatnonzero(self._pca.pixel_scale_)
+        cloud = _flatten(scores[taken], self.n_components)
+        firsts = [None, *rng.randint(len(cloud), size=self.n_restarts)]
+        starts = [_grow(cloud, _spread_out(cloud, first), self.max_iter) for first in firsts]
+        volumes = np.array([history[-1] for _, history, _ in starts])
+        corners, history, self.n_iter_ = starts[volumes.argmax()]
+        self.pixels_ = self._brightest_first(taken[corners], scores)
+        self.components_ = self._denoised(scores[self.pixels_])
+        self.volume_history_ = np.array(history) / history[-1]
+        self.restarts_ = volumes / volumes.max()
+        return self
+
+    def transform(self, X):
+        """Return non-negative abundances of counts X, shape (n_pixels, n_components).
+
+        Least squares in the principal components that were fitted.
+        """
+        check_is_fitted(self)
+        scores = self._pca.transform(self._check_spectra(X, reset=False))
+        corners = self._pca.transform(self.components_)
+        return solve_nonnegative(corners @ corners.T, scores @ corners.T)
+
+    def inverse_transform(self, abundances):
+        """Return modelled counts of shape (n_pixels, n_channels)."""
+        check_is_fitted(self)
+        abundances = np.asarray(abundances, dtype=np.float64)
+        if abundances.ndim != 2 or abundances.shape[1] != len(self.components_):
+            raise ValueError(
+                f"abundances have shape {abundances.shape}; expected (n_pixels, "
+                f"{len(self.components_)}), as transform returns them."
+            )
+        return abundances @ self.components_
+
+    def _denoised(self, scores):
+        return np.clip(self._pca.inverse_transform(scores), 0, None)
+
+    def _brightest_first(self, pixels, scores):
+        brightness = self._denoised(scores[pixels]).sum(axis=1)
+        return pixels[np.argsort(-brightness, kind="stable")]
+
+
+def _flatten(scores, n_components):
+    """Return the pixels within the flat that the simplex lies in, each with a 1 before it.
+
+    The determinant of `n_components` such rows is the volume of their simplex, but for a factor.
+    """
+    centred = scores - scores.mean(axis=0)
+    values, vectors = linalg.eigh(centred.T @ centred)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    n_flat = int(np.count_nonzero(values > FLAT**2 * max(values[0], 1e-300)))
+    if n_flat < n_components - 1:
+        raise ValueError(
+            f"n_components={n_components} corners need pixels that spread in {n_components - 1} "
+            f"directions, but these spread in {n_flat}; ask for {n_flat + 1} at most."
+        )
+    flat = centred @ vectors[:, : n_components - 1]
+    return np.hstack([np.ones((len(flat), 1)), flat])
+
+
+def _spread_out(cloud, first):
+    """Start from a pixel, or the one farthest out, and add those farthest from the others."""
+    outwards = np.linalg.norm(cloud[:, 1:], axis=1)
+    corners = [int(outwards.argmax()) if first is None else int(first)]
+    for _ in range(cloud.shape[1] - 1):
+        away = cloud[:, 1:] - cloud[corners[0], 1:]
+        edges = cloud[corners[1:], 1:] - cloud[corners[0], 1:]
+        if len(edges):
+            along = linalg.orth(edges.T)
+            away = away - (away @ along) @ along.T
+        corners.append(int(np.linalg.norm(away, axis=1).argmax()))
+    return np.array(corners)
+
+
+def _grow(cloud, corners, max_iter):
+    """Exchange corners while the volume grows; return them, its history, and the rounds.
+
+    With all corners but one held, the volume is linear in the place of that one: a product of the
+    cloud with one column of the inverse says how much every pixel would change it.
+    """
+    corners = corners.copy()
+    volume = abs(linalg.det(cloud[corners]))
+    history = [volume]
+    n_iter, has_grown = 0, True
+    while has_grown and n_iter < max_iter:
+        n_iter, has_grown = n_iter + 1, False
+        for k in range(len(corners)):
+            growth = np.abs(cloud @ linalg.inv(cloud[corners])[:, k])
+            best = int(growth.argmax())
+            if growth[best] > 1 + GROWTH:
+                corners[k], has_grown = best, True
+                history.append(history[-1] * growth[best])
+    return corners, history, n_iter
