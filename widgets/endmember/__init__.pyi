@@ -3,6 +3,7 @@ from .core import metrics as metrics
 from .core.axes import Axis as Axis
 from .core.image import SpectrumImage as SpectrumImage
 from .core.nfindr import NFINDR as NFINDR
+from .core.nmf import NMF as NMF
 from .core.pca import PCA as PCA
 from .core.sources import as_spectrum_image as as_spectrum_image
 from .core.sources import open as open

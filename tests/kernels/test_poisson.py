@@ -1,0 +1,126 @@
+"""Coordinate descent on Poisson counts: never up, and to where SciPy's minimiser ends."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+from endmember._kernels import poisson
+
+WAYS = ["compiled", "python"]
+
+
+def call(kernel, way):
+    return kernel if way == "compiled" else kernel.py_func
+
+
+@st.composite
+def problems(draw):
+    """Rows of counts, some of them empty, another factor and a start, all positive."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n_rows, n_columns, n_components = draw(
+        st.tuples(st.integers(1, 6), st.integers(2, 9), st.integers(1, 4))
+    )
+    theirs = rng.gamma(0.7, size=(n_columns, n_components)) + 1e-3
+    dose = draw(st.sampled_from([0.5, 5.0, 200.0]))
+    counts = rng.poisson(dose * rng.random((n_rows, n_components)) @ theirs.T)
+    mine = rng.random((n_rows, n_components)) * dose + 1e-2
+    return sp.csr_array(counts.astype(np.uint16)), theirs, mine
+
+
+def deviance(counts, theirs, mine):
+    model = mine @ theirs.T
+    held = counts > 0
+    return model.sum() - (counts[held] * np.log(model[held])).sum()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@settings(max_examples=30)
+@given(case=problems())
+def test_a_sweep_never_raises_the_deviance(way, case):
+    flat, theirs, mine = case
+    counts = flat.toarray().astype(float)
+    before = deviance(counts, theirs, mine)
+    for _ in range(5):
+        call(poisson.descend_rows, way)(
+            flat.indptr, flat.indices, flat.data, theirs, theirs.sum(axis=0), mine, 0, len(mine)
+        )
+        after = deviance(counts, theirs, mine)
+        assert after <= before + 1e-9 * abs(before)
+        assert (mine >= 0).all()
+        before = after
+
+
+@settings(max_examples=25)
+@given(case=problems())
+def test_sweeps_end_where_a_general_minimiser_ends(case):
+    flat, theirs, mine = case
+    counts, start = flat.toarray().astype(float), mine.copy()
+    for _ in range(3000):
+        away = poisson.descend_rows(
+            flat.indptr, flat.indices, flat.data, theirs, theirs.sum(axis=0), mine, 0, len(mine)
+        )
+        if away < 1e-10:
+            break
+    for row, first, found in zip(counts, start, mine, strict=True):
+        held = row > 0
+
+        def objective(a, row=row, held=held):
+            model = np.maximum(a @ theirs.T, 1e-300)
+            slope = theirs.sum(axis=0) - (row[held] / model[held]) @ theirs[held]
+            return model.sum() - (row[held] * np.log(model[held])).sum(), slope
+
+        best = minimize(objective, first, jac=True, bounds=[(0, None)] * first.size).fun
+        mine_value = objective(found)[0]
+        assert mine_value <= best + 1e-5 * max(1.0, abs(best))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@settings(max_examples=20)
+@given(case=problems())
+def test_what_a_sweep_says_of_its_distance_is_the_gradient_met_on_the_way(way, case):
+    """The first number of a row is met before anything has changed."""
+    flat, theirs, mine = case
+    counts = flat.toarray().astype(float)
+    one = theirs[:, :1].copy(), mine[:, :1].copy()
+    model = one[1] @ one[0].T
+    slope = one[0].sum() - (counts / model) @ one[0]
+    expected = np.abs(one[1] * slope).sum()
+    found = call(poisson.descend_rows, way)(
+        flat.indptr, flat.indices, flat.data, one[0], one[0].sum(axis=0), one[1], 0, len(counts)
+    )
+    assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@settings(max_examples=20)
+@given(case=problems())
+def test_the_likelihood_is_that_of_numpy(way, case):
+    flat, theirs, mine = case
+    counts = flat.toarray().astype(float)
+    expected = (counts * np.log(mine @ theirs.T)).sum()
+    found = call(poisson.log_likelihood_rows, way)(
+        flat.indptr, flat.indices, flat.data, theirs, mine, 0, len(mine)
+    )
+    assert found == pytest.approx(expected, rel=1e-12, abs=1e-9)
+
+
+@settings(max_examples=20)
+@given(case=problems(), n_cuts=st.integers(0, 4))
+def test_chunks_give_the_bits_of_all_rows_at_once(case, n_cuts):
+    flat, theirs, mine = case
+    arrays, sums = (flat.indptr, flat.indices, flat.data), theirs.sum(axis=0)
+    whole, parts = mine.copy(), mine.copy()
+    poisson.descend_rows(*arrays, theirs, sums, whole, 0, len(mine))
+    edges = np.unique(np.linspace(0, len(mine), n_cuts + 2).astype(np.int64))
+    away = np.zeros(edges.size - 1)
+    poisson.descend_chunks(*arrays, theirs, sums, parts, edges, away)
+    np.testing.assert_array_equal(parts, whole)
+    totals = np.zeros(edges.size - 1)
+    poisson.log_likelihood_chunks(*arrays, theirs, whole + 1e-9, edges, totals)
+    everything = poisson.log_likelihood_rows(*arrays, theirs, whole + 1e-9, 0, len(mine))
+    assert totals.sum() == pytest.approx(everything, rel=1e-12, abs=1e-9)
