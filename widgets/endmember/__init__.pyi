@@ -5,6 +5,8 @@ from .core.image import SpectrumImage as SpectrumImage
 from .core.nfindr import NFINDR as NFINDR
 from .core.nmf import NMF as NMF
 from .core.pca import PCA as PCA
+from .core.rotation import ICA as ICA
+from .core.rotation import Varimax as Varimax
 from .core.sources import as_spectrum_image as as_spectrum_image
 from .core.sources import open as open
 from .core.thinning import thin as thin

@@ -1,0 +1,270 @@
+"""Blind source separation in the subspace of principal components: ICA and Varimax.
+
+Both turn the components of a weighted PCA within the space that they span: what the model says of
+the counts stays the same, only what it is made of changes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral
+
+import numpy as np
+from scipy import linalg
+from sklearn.decomposition import FastICA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, check_scalar
+
+from endmember.core.estimators import CountsEstimator
+from endmember.core.metrics import match_components, spectral_angle
+from endmember.core.pca import PCA
+
+SIDES = ("spectra", "maps")
+VARIMAX_TOL = 1e-10  # relative growth of the criterion at which it has ended
+VARIMAX_ROUNDS = 1000
+
+
+class Rotation(CountsEstimator):
+    """What ICA and Varimax share: a weighted PCA, and a matrix that turns it."""
+
+    def fit(self, X, y=None):
+        """Find the components of counts X of shape (n_pixels, n_channels)."""
+        self._check_settings()
+        spectra = self._check_spectra(X, reset=True)
+        self._pca = PCA(self.n_components, weighting=self.weighting).fit(spectra)
+        scores = self._pca.transform(spectra)
+        matrix = self._find_matrix(scores)
+        components, strengths = self._turned(matrix, scores)
+        signs = np.where(components.sum(axis=1) < 0, -1.0, 1.0)
+        order = np.argsort(-strengths, kind="stable")
+        self._matrix = (matrix * signs)[:, order]
+        self.components_ = (components * signs[:, None])[order]
+        self.strengths_ = strengths[order]
+        return self
+
+    def transform(self, X):
+        """Return the scores of counts X, shape (n_pixels, n_components)."""
+        check_is_fitted(self)
+        return self._pca.transform(self._check_spectra(X, reset=False)) @ self._matrix
+
+    def inverse_transform(self, scores):
+        """Return the denoised counts of shape (n_pixels, n_channels), those of the PCA."""
+        check_is_fitted(self)
+        scores = np.asarray(scores, dtype=np.float64)
+        if scores.ndim != 2 or scores.shape[1] != len(self.components_):
+            raise ValueError(
+                f"scores have shape {scores.shape}; expected (n_pixels, "
+                f"{len(self.components_)}), as transform returns them."
+            )
+        return scores @ self.components_
+
+    def _turned(self, matrix, scores):
+        """Return the components that a matrix leads to, and how strong each is in the counts."""
+        components = linalg.solve(matrix, self._pca.components_)
+        lengths = linalg.norm(scores @ matrix, axis=0) * linalg.norm(components, axis=1)
+        return components, lengths / np.sqrt(scores.shape[0])
+
+    def _check_settings(self):
+        check_scalar(self.n_components, "n_components", Integral, min_val=1)
+        if self.on not in SIDES:
+            raise ValueError(f"on is {self.on!r}; choose one of {SIDES}.")
+
+
+class ICA(Rotation):
+    """Separate sources that know nothing of each other, in the subspace of a weighted PCA.
+
+    FastICA [1]_ turns the leading principal components until their spectra, or their maps, are as
+    independent as they get. Sources with no more values than there are sources stay as they are.
+
+    Parameters
+    ----------
+    n_components : int, default=3
+        How many sources; turning it up brings noise into the subspace.
+    on : {"spectra", "maps"}, default="spectra"
+        What is to be independent. Maps of shares that sum to 1 are not.
+    derivative : {0, 1, 2}, default=0
+        Of the spectra or of the unfolded maps, before they are compared: turning it up gives
+        narrow features more weight, and noise as well. The edges of energy-loss spectra want 1.
+    weighting : {"poisson", "biwhiten", "none"}, default="poisson"
+        Of the principal components; see :class:`PCA`.
+    n_restarts : int, default=4
+        Starts beside the first, to see in `stability_` how far the answer depends on chance.
+    max_iter : int, default=1000
+        Rounds of each start, at most.
+    random_state : int or numpy.random.RandomState, default=0
+        Where the starts begin.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_channels)
+        Spectra in counts, the strongest first, each with a positive sum: ICA has no sign and no
+        order of its own.
+    strengths_ : ndarray of shape (n_components,)
+        Root mean square of what each adds to a pixel, in counts.
+    stability_ : ndarray of shape (n_components,)
+        Largest angle in degrees, over the restarts, between a spectrum and its like.
+    n_iter_ : int
+        Rounds of the first start.
+    n_features_in_ : int
+        Number of channels.
+
+    References
+    ----------
+    .. [1] A. Hyvärinen and E. Oja, Neural Networks 13 (2000) 411,
+       doi:10.1016/S0893-6080(00)00026-5.
+
+    Examples
+    --------
+    >>> import endmember as em
+    >>> image = em.datasets.load("portrait_edges").image
+    >>> ica = em.ICA(4, derivative=1).fit(image.spectra)
+    >>> ica.components_.shape
+    (4, 1024)
+    """
+
+    def __init__(
+        self,
+        n_components=3,
+        *,
+        on="spectra",
+        derivative=0,
+        weighting="poisson",
+        n_restarts=4,
+        max_iter=1000,
+        random_state=0,
+    ):
+        self.n_components = n_components
+        self.on = on
+        self.derivative = derivative
+        self.weighting = weighting
+        self.n_restarts = n_restarts
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+    def _check_settings(self):
+        super()._check_settings()
+        check_scalar(self.n_restarts, "n_restarts", Integral, min_val=0)
+        check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
+        if self.derivative not in (0, 1, 2):
+            raise ValueError(f"derivative is {self.derivative!r}; choose 0, 1 or 2.")
+
+    def _find_matrix(self, scores):
+        rng = check_random_state(self.random_state)
+        sources = self._pca.components_ if self.on == "spectra" else scores.T
+        samples = np.diff(sources, n=self.derivative, axis=1).T
+        if len(samples) < 2:
+            raise ValueError(
+                f"derivative={self.derivative} leaves {len(samples)} values of each source; take a "
+                "lower one."
+            )
+        found = [self._one_start(samples, rng) for _ in range(self.n_restarts + 1)]
+        self.n_iter_ = found[0][1]
+        turn = np.transpose if self.on == "maps" else linalg.inv
+        matrices = [turn(unmixing) for unmixing, _ in found]
+        self._restarts = [self._turned(matrix, scores)[0] for matrix in matrices]
+        return matrices[0]
+
+    def _one_start(self, samples, rng):
+        n_sources = samples.shape[1]
+        if np.linalg.matrix_rank(samples - samples.mean(axis=0)) < n_sources:
+            return np.eye(n_sources), 0  # too few values to tell the sources apart
+        ica = FastICA(
+            whiten="unit-variance",
+            max_iter=self.max_iter,
+            random_state=rng.randint(2**31 - 1),
+            tol=1e-5,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # what it says is in stability_
+            ica.fit(samples)
+        return ica.components_, ica.n_iter_
+
+    def fit(self, X, y=None):
+        """Find the components of counts X of shape (n_pixels, n_channels)."""
+        super().fit(X)
+        worst = np.zeros(len(self.components_))
+        for components in self._restarts[1:]:
+            match = match_components(components, self.components_, measure=_unsigned_angle)
+            worst = np.maximum(worst, match.cost)
+        self.stability_ = worst
+        del self._restarts
+        return self
+
+
+class Varimax(Rotation):
+    """Turn principal components until each is large in few places and small elsewhere.
+
+    Unlike ICA, the turn is a rotation: the components stay orthogonal in the weighted space.
+
+    Parameters
+    ----------
+    n_components : int, default=3
+        How many components to turn; turning it up brings noise into the subspace.
+    on : {"spectra", "maps"}, default="maps"
+        What is to be simple. Phases that hardly overlap have simple maps [2]_.
+    weighting : {"poisson", "biwhiten", "none"}, default="poisson"
+        Of the principal components; see :class:`PCA`.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_channels)
+        Spectra in counts, the strongest first, each with a positive sum.
+    strengths_ : ndarray of shape (n_components,)
+        Root mean square of what each adds to a pixel, in counts.
+    rotation_ : ndarray of shape (n_components, n_components)
+        The rotation of the components in the order of the principal ones.
+    n_features_in_ : int
+        Number of channels.
+
+    References
+    ----------
+    .. [1] H. F. Kaiser, Psychometrika 23 (1958) 187, doi:10.1007/BF02289233.
+    .. [2] M. R. Keenan, Surf. Interface Anal. 41 (2009) 79, doi:10.1002/sia.2949.
+
+    Examples
+    --------
+    >>> import endmember as em
+    >>> image = em.datasets.load("six_compounds").image
+    >>> em.Varimax(6).fit(image.spectra).components_.shape
+    (6, 400)
+    """
+
+    def __init__(self, n_components=3, *, on="maps", weighting="poisson"):
+        self.n_components = n_components
+        self.on = on
+        self.weighting = weighting
+
+    def _find_matrix(self, scores):
+        axes = self._pca.components_ * np.where(
+            self._pca.channel_scale_ > 0, self._pca.channel_scale_, 1.0
+        )
+        loadings = axes.T if self.on == "spectra" else scores
+        self.rotation_ = rotate_simple(loadings)
+        return self.rotation_
+
+
+def rotate_simple(loadings):
+    """Return the rotation that makes the variance of the squared loadings largest.
+
+    Parameters
+    ----------
+    loadings : ndarray of shape (n_rows, n_components)
+        Turned as ``loadings @ rotation``.
+    """
+    n_rows, n_components = loadings.shape
+    rotation, before = np.eye(n_components), 0.0
+    for _ in range(VARIMAX_ROUNDS):
+        turned = loadings @ rotation
+        pull = turned**3 - turned * (turned**2).mean(axis=0)
+        left, sizes, right = linalg.svd(loadings.T @ pull / n_rows)
+        rotation = left @ right
+        if sizes.sum() <= before * (1 + VARIMAX_TOL):
+            break
+        before = sizes.sum()
+    return rotation
+
+
+def _unsigned_angle(spectra, others):
+    angles = spectral_angle(spectra, others)
+    return np.minimum(angles, 180.0 - angles)
