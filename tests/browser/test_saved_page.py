@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
 import numpy as np
 import pytest
 from selector_page import SelectorPage
 
 import endmember as em
-from endmember.widgets import RankSelector
+from endmember.widgets import RankSelector, pages
 from endmember.widgets.factors import STEP
 
 
@@ -124,3 +128,46 @@ def test_pixels_beside_a_pinned_one_can_be_pointed_at(open_page, tmp_path, shape
             page.point_at(row, column, shape)
             page.settle(100)
             assert f"row {row}, column {column}:" in page.readout()
+
+
+class Elsewhere(SimpleHTTPRequestHandler):
+    """A server of scripts for pages of anywhere, as a CDN is."""
+
+    def end_headers(self):
+        self.send_header("Access-Control-Allow-Origin", "*")
+        super().end_headers()
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def cdn(monkeypatch):
+    """A CDN on this machine, and how pages are told of it."""
+    handler = partial(Elsewhere, directory=str(pages.STATIC / "vendor"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    addresses = {name: f"{address}/{name}.js" for name in pages.CDN_SCRIPTS}
+    monkeypatch.setattr(pages, "CDN_SCRIPTS", addresses)
+    yield address
+    server.shutdown()
+    server.server_close()
+
+
+def test_scripts_from_a_cdn_are_checked_and_run(cdn, chromium, saved, tmp_path):
+    saved[1].save(tmp_path / "linked.html", scripts="cdn")
+    page = chromium.new_page()
+    page.goto((tmp_path / "linked.html").as_uri())
+    assert SelectorPage(page).shown_rank() == 2
+    page.close()
+
+
+def test_a_script_that_a_cdn_has_changed_is_not_run(cdn, chromium, saved, tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "SHA256", {name: "0" * 64 for name in pages.SHA256})
+    saved[1].save(tmp_path / "linked.html", scripts="cdn")
+    page = chromium.new_page()
+    page.goto((tmp_path / "linked.html").as_uri())
+    page.get_by_text("The widget cannot be shown").wait_for()
+    assert page.evaluate("typeof window.requirejs") == "undefined"
+    page.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import importlib.util
 import json
 import re
@@ -453,7 +454,11 @@ def test_links_lead_to_the_versions_that_were_reviewed():
     hook = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(hook)
     for name, address in pages.CDN_SCRIPTS.items():
-        package, inside, _ = hook.SCRIPTS[f"{name}.js"]
+        package, inside, sha256 = hook.SCRIPTS[f"{name}.js"]
+        assert sha256 == pages.SHA256[name]
+        content = (pages.STATIC / "vendor" / f"{name}.js").read_bytes()
+        digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
+        assert pages.integrity(name) == f"sha256-{digest}"
         assert address == f"{pages.CDN}{package}/{inside.removeprefix('package/')}"
 
 

@@ -25,6 +25,10 @@ CDN_SCRIPTS = {
     "require": f"{CDN}requirejs@2.3.8/require.js",
     "embed-amd": f"{CDN}@jupyter-widgets/html-manager@1.0.15/dist/embed-amd.js",
 }
+SHA256 = {  # of these scripts: a browser runs no other that a CDN may send
+    "require": "c1fc6b1d53af7522f78d664922abb32acac64ed0ecccb8f907f1e6fc7262563a",
+    "embed-amd": "ca87dff57c70ffb2658794fde0eab0e27e5f5472a1f5df7ab2b08e1039fc4b72",
+}
 STATE_TYPE = "application/vnd.jupyter.widget-state+json"
 VIEW_TYPE = "application/vnd.jupyter.widget-view+json"
 MAP_VIEW = "endmember.widgets.map_view.MapView"
@@ -52,6 +56,11 @@ def script_files(choice="inside"):
     check_choice(choice)
     libraries = {name: _library(name) for name in LIBRARIES}
     return libraries | (_vendored() if choice == "inside" else {})
+
+
+def integrity(name):
+    """Return what a page says of a script from a CDN, so that a browser can check it."""
+    return "sha256-" + base64.b64encode(bytes.fromhex(SHA256[name])).decode()
 
 
 def check_choice(scripts):
@@ -234,5 +243,7 @@ def _script_tags(choice):
     held = script_files(choice)
     for name in held | CDN_SCRIPTS:
         packed = pack(held[name].read_text(encoding="utf-8")) if name in held else ""
-        origin = "" if name in held else f' data-from="{CDN_SCRIPTS[name]}"'
+        origin = ""
+        if name not in held:
+            origin = f' data-from="{CDN_SCRIPTS[name]}" data-integrity="{integrity(name)}"'
         yield f'<script type="text/plain" data-script="{name}"{origin}>{packed}</script>'

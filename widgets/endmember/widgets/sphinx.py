@@ -16,7 +16,14 @@ from ipywidgets.embed import escape_script
 from sphinx.util import logging
 
 from endmember._version import __version__
-from endmember.widgets.pages import CDN_SCRIPTS, STATIC, VIEW_TYPE, freeze, script_files
+from endmember.widgets.pages import (
+    CDN_SCRIPTS,
+    STATIC,
+    VIEW_TYPE,
+    freeze,
+    integrity,
+    script_files,
+)
 
 VIEW = re.compile(rf'<script type="{re.escape(VIEW_TYPE)}">(.*?)</script>', re.DOTALL)
 WITHOUT_JAVASCRIPT = """\
@@ -42,12 +49,18 @@ def _name_scripts(app, config):
         raise ValueError(f'endmember_scripts is {choice!r}; choose "inside" or "cdn".')
     # Not in the settings of the book: Jupyter Book would run every script it finds there by itself,
     # and modules are to be asked for by name.
-    outside = CDN_SCRIPTS if choice == "cdn" else {}
     config.nb_ipywidgets_js = {
-        outside.get("require", "widgets/require.js"): {},
+        **_script("require", choice),
         "widgets/book.js": {},
-        outside.get("embed-amd", "widgets/embed-amd.js"): {},
+        **_script("embed-amd", choice),
     }
+
+
+def _script(name, choice):
+    """Name a script's place, and what it must be if it comes from outside."""
+    if choice == "inside":
+        return {f"widgets/{name}.js": {}}
+    return {CDN_SCRIPTS[name]: {"integrity": integrity(name), "crossorigin": "anonymous"}}
 
 
 def _serve_scripts(app):

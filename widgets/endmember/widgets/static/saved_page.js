@@ -8,9 +8,10 @@
   };
   const addressOf = async (tag) =>
     tag.dataset.from ?? URL.createObjectURL(new Blob([await unpack(tag.textContent)], { type: "text/javascript" }));
-  const run = (address) =>
+  const run = (address, integrity) =>
     new Promise((resolve, reject) => {
       const script = document.createElement("script");
+      if (integrity) Object.assign(script, { integrity, crossOrigin: "anonymous" });
       script.src = address;
       script.onload = resolve;
       script.onerror = () => reject(new Error(`${address} could not be loaded`));
@@ -30,9 +31,10 @@
     state.textContent = text;
     document.head.append(state);
     const paths = Object.fromEntries(names.map((name, i) => [name, addresses[i]]));
-    await run(paths.require);
+    const checks = Object.fromEntries(tags.map((tag) => [tag.dataset.script, tag.dataset.integrity]));
+    await run(paths.require, checks.require);
     requirejs.config({ paths: { bqplot: paths.bqplot, bqscales: paths.bqscales, anywidget: paths.anywidget } });
-    await run(paths["embed-amd"]);
+    await run(paths["embed-amd"], checks["embed-amd"]);
     notice.remove();
   } catch (error) {
     notice.textContent = `The widget cannot be shown: ${error.message}.`;
