@@ -13,6 +13,7 @@ import numpy as np
 STEP = 1 / 8  # of a score in noise units: its rounding is 1/28 of the noise
 N_FULL_BEYOND = 2  # components past the noise edge that stay at full size
 SIDES = [(1, 1), (1, 2), (1, 4), (1, 8), (2, 2), (2, 4), (2, 8), (4, 4), (4, 8), (8, 8), (16, 16)]
+HOPELESS = 1.5  # times the limit: what is likely to be so large is not tried
 LEVEL = 6  # of deflating; 9 takes twenty times as long for one per cent less
 MOST_BYTES = 1_050_000  # deflated; a page spells them as text, which takes a third more
 
@@ -55,9 +56,17 @@ def compact_factors(packed, shape, *, most_bytes=MOST_BYTES):
         ``within``, the mean squared score that the block means have lost.
     """
     unpacked = _unpack(packed)
-    for block, block_of_rest in SIDES:  # in pixels, of the blocks of what matters and of the rest
-        compact = _compact(unpacked, shape, block, block_of_rest)
-        if sum(len(value) for value in compact.values() if isinstance(value, bytes)) <= most_bytes:
+    n_full = min(unpacked["n_above"] + N_FULL_BEYOND, len(unpacked["scores"]))
+    share = n_full / len(unpacked["scores"])
+    whole = None
+    for block, rest in SIDES:  # in pixels, of the blocks of what matters and of the rest
+        likely = (share / block**2 + (1 - share) / rest**2) * (whole or 0)
+        if likely > HOPELESS * most_bytes and (block, rest) != SIDES[-1]:
+            continue
+        compact = _compact(unpacked, shape, block, rest)
+        size = sum(len(value) for value in compact.values() if isinstance(value, bytes))
+        whole = whole or size
+        if size <= most_bytes:
             break
     return compact
 
