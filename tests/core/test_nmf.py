@@ -160,7 +160,7 @@ def test_abundances_of_a_map_of_even_thickness_sum_to_about_one(scene):
 
 
 def test_omphacite_at_two_hundred_counts_gives_jadeite_and_carbon():
-    """Within 6 degrees, where the sum of squares is far off (INVENTORY's M7)."""
+    """Within 6 degrees, where the sum of squares is far off by 22 to 38 (trial simulations)."""
     scene = em.datasets.load("omphacite", dose=200.0)
     score = scene.score(em.NMF(3).fit(scene.image.spectra))
     angles = dict(zip(score.names, score.angles, strict=True))

@@ -66,7 +66,7 @@ def test_another_dose_keeps_the_grains():
 
 
 def test_at_4_oxygen_counts_the_difference_is_invented():
-    """INVENTORY D6: 0.484 and 1.092 on all counts, nearly equal on counts k-means never saw."""
+    """Trial simulations gave 0.484 and 1.092 on all counts, nearly equal on counts k-means never saw."""
     scene = at(4)
     counts = window_counts(scene)
     found = ratios(counts, cluster(counts))
@@ -85,7 +85,7 @@ def test_enough_counts_tell_the_oxides_apart(oxygen_counts, least):
     error = norm.cdf(-(high - low) / 2 / np.sqrt((high + low) / 2))
     assert agreement <= (1 - 2 * error) ** 2 + 0.01
     if oxygen_counts == 2048:
-        assert (1 - 2 * error) ** 2 == pytest.approx(0.950, abs=0.003)  # INVENTORY, Acceptance
+        assert (1 - 2 * error) ** 2 == pytest.approx(0.950, abs=0.003)  # for two Gaussian clouds
         assert o == pytest.approx(2048, rel=2e-3)
 
 

@@ -60,7 +60,7 @@ def test_portraits_are_black_to_white_at_any_size(shape):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_ica_undoes_a_square_mixture_without_noise(seed):
-    """INVENTORY D2: |corr| > 0.99, up to sign and order."""
+    """As the lecture shows: |corr| > 0.99, up to sign and order."""
     scene = load("portraits", n_mixtures=4, seed=seed)
     assert likeness(scene.expected, scene.endmembers) > 0.99
     _, unmixing = separate(scene.expected)
@@ -131,7 +131,7 @@ def test_full_size_is_that_of_the_lecture():
 
 
 @pytest.mark.parametrize(
-    ("name", "onset"),  # eV: eXSpy's table, as INVENTORY D3 has it
+    ("name", "onset"),  # eV: eXSpy's table
     [("C", 284.0), ("Ti", 456.0), ("Sr", 134.0), ("O", 532.0)],
 )
 def test_edges_begin_at_their_onsets(name, onset):

@@ -74,7 +74,7 @@ def test_the_first_frame_is_as_likely_as_any():
 
 @pytest.mark.parametrize(("n_frames", "least_error"), [(5, 0.10), (10, 0.11), (30, 0.10)])
 def test_pooled_counts_are_unbiased_where_averaged_matrices_are_not(n_frames, least_error):
-    """INVENTORY E12: 0.14 to 0.15 against 0.01 for lengths 5 to 30, in another matrix."""
+    """Trial simulations of another matrix: 0.14 to 0.15 against 0.01, for lengths 5 to 30."""
     scene = em.datasets.load(
         "silicon_in_graphene", n_traces=60_000 // n_frames, n_frames=n_frames, n_neighbours=3
     )

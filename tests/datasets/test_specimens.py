@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import time
 from importlib import import_module
 
@@ -177,3 +178,12 @@ def test_the_list_is_a_table():
     assert "what it is" in repr(table)
     assert "mixture" in repr(table)
     assert "<td" in table._repr_html_()
+
+
+def test_every_lecture_that_is_named_is_told_below_the_table():
+    table = em.datasets.names()
+    named = {key for entry in table.values() for key in re.findall(r"\bS\d\b", entry.lecture)}
+    assert named
+    for key in named:
+        assert re.search(rf"^{key}: \w", repr(table), re.M)
+        assert f"{key}: " in table._repr_html_()

@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 OWN = "BSD-3-Clause"  # simulated here
+LECTURES = {  # whose systems the simulated specimens remake
+    "S0": "HyperSpy developers, M&M short course X-15, machine learning (2021)",
+    "S1": "J. Taillon, CCEM summer school, microscopy in the age of big data (2019)",
+    "S2": "S. V. Kalinin, machine learning for spectroscopy and imaging data, lecture 2",
+    "S3": "R. K. Vasudevan, IMC-20 workshop, spectral and image processing",
+    "S4": "HyperSpy workshop at ePSIC, multi-dimensional spectroscopy (2021)",
+}
 
 
 @dataclass(frozen=True)

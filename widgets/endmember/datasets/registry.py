@@ -9,7 +9,7 @@ from importlib import import_module
 
 from endmember.core.image import SpectrumImage
 from endmember.core.sources import open as as_image
-from endmember.datasets.catalogue import ENTRIES
+from endmember.datasets.catalogue import ENTRIES, LECTURES
 from endmember.datasets.online import fetch
 from endmember.datasets.packed import unpack
 from endmember.datasets.room import checked_path, data_path
@@ -24,12 +24,13 @@ class Names(dict):
     def __repr__(self):
         rows = [HEADINGS, *map(_cells, self.values())]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-        return "\n".join(lines)
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        return "\n".join([*lines, "", *(f"{key}: {what}" for key, what in LECTURES.items())])
 
     def _repr_html_(self):
         rows = [_html_row(HEADINGS, "th"), *(_html_row(_cells(e), "td") for e in self.values())]
-        return f"<table class='endmember-names'>{''.join(rows)}</table>"
+        lectures = "<br>".join(f"{key}: {escape(what)}" for key, what in LECTURES.items())
+        return f"<table class='endmember-names'>{''.join(rows)}</table><p>{lectures}</p>"
 
 
 def _cells(entry):

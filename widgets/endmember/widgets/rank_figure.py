@@ -142,7 +142,7 @@ def residual_caption(state):
 
 
 def _add_axes(figure, inches):
-    """Add axes with a place in inches, whatever style the session has chosen."""
+    """Add axes with a place in inches, whatever style is in force."""
     left, bottom, width, height = inches
     place = (left / WIDTH, bottom / HEIGHT, width / WIDTH, height / HEIGHT)
     axes = figure.add_axes(place, facecolor="white")
