@@ -66,7 +66,7 @@ def test_another_dose_keeps_the_grains():
 
 
 def test_at_4_oxygen_counts_the_difference_is_invented():
-    """Trial simulations gave 0.484 and 1.092 on all counts, nearly equal on counts k-means never saw."""
+    """In trials 0.484 and 1.092 on all counts, nearly equal on counts k-means never saw."""
     scene = at(4)
     counts = window_counts(scene)
     found = ratios(counts, cluster(counts))

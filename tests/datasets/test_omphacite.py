@@ -112,7 +112,7 @@ def test_spectra_have_the_lines_of_their_elements(scene):
 
 
 def test_endmembers_are_about_as_alike_as_in_the_lecture(scene):
-    """Like the 11.6 to 17.7 degrees of trial simulations: a spectral angle of 10 is no identification."""
+    """In trials 11.6 to 17.7 degrees: a spectral angle of 10 is no identification."""
     minerals = scene.endmembers[:3]
     angles = em.metrics.spectral_angle(minerals[:, None], minerals[None])[np.triu_indices(3, 1)]
     print(angles.round(1))
