@@ -58,10 +58,11 @@ class QuizPage:
         return [" ".join(words.split()) if words else None for words in radios]
 
     def answer(self, q):
-        return " ".join(self.question(q).locator("[aria-live]").inner_text().split())
+        parts = self.question(q).locator("[aria-live] > *")  # outputs out of view show no text
+        return " ".join(" ".join(parts.all_text_contents()).split())
 
     def score(self):
-        return self.root.get_by_role("status").inner_text()
+        return self.root.get_by_role("status").text_content()
 
     def start_again(self):
         self.root.get_by_role("button", name="Start again").click()
