@@ -39,6 +39,16 @@ def _packed(block):
     return canonical_csr(block) if is_sparse else block
 
 
+def stack_blocks(spectra):
+    """Return spectra of any form as one NumPy or CSR array in memory."""
+    if isinstance(spectra, np.ndarray) or sp.issparse(spectra):
+        return spectra
+    blocks = list(row_blocks(spectra))
+    if any(map(sp.issparse, blocks)):
+        return sp.vstack([sp.csr_array(block) for block in blocks], format="csr")
+    return np.concatenate(blocks)
+
+
 def row_blocks(spectra, *, check=True):
     """Yield `spectra` as successive blocks of rows, each in memory, together all rows in order.
 

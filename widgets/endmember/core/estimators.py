@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from endmember.core.checks import (
     canonical_csr,
@@ -27,6 +27,23 @@ KEPT_DTYPES = [
 
 class CountsEstimator(TransformerMixin, BaseEstimator):
     """An estimator of counts: of images, arrays, CSR arrays, and dask arrays block by block."""
+
+    def inverse_transform(self, scores):
+        """Return the modelled counts of shape (n_pixels, n_channels).
+
+        Parameters
+        ----------
+        scores : array_like of shape (n_pixels, n_components)
+            What ``transform`` returns: scores, or abundances.
+        """
+        check_is_fitted(self)
+        scores = np.asarray(scores, dtype=np.float64)
+        if scores.ndim != 2 or scores.shape[1] != len(self.components_):
+            raise ValueError(
+                f"scores have shape {scores.shape}; expected (n_pixels, "
+                f"{len(self.components_)}), as transform returns them."
+            )
+        return scores @ self.components_
 
     def _check_spectra(self, X, *, reset):
         if isinstance(X, SpectrumImage):

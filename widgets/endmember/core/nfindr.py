@@ -112,17 +112,6 @@ class NFINDR(CountsEstimator):
         corners = self._pca.transform(self.components_)
         return solve_nonnegative(corners @ corners.T, scores @ corners.T)
 
-    def inverse_transform(self, abundances):
-        """Return modelled counts of shape (n_pixels, n_channels)."""
-        check_is_fitted(self)
-        abundances = np.asarray(abundances, dtype=np.float64)
-        if abundances.ndim != 2 or abundances.shape[1] != len(self.components_):
-            raise ValueError(
-                f"abundances have shape {abundances.shape}; expected (n_pixels, "
-                f"{len(self.components_)}), as transform returns them."
-            )
-        return abundances @ self.components_
-
     def _denoised(self, scores):
         return np.clip(self._pca.inverse_transform(scores), 0, None)
 

@@ -12,8 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_scalar
 
-from endmember.core.blocks import row_blocks
-from endmember.core.checks import is_dask
+from endmember.core.blocks import stack_blocks
 from endmember.core.estimators import CountsEstimator
 from endmember.core.metrics import match_components
 from endmember.core.nfindr import NFINDR
@@ -150,7 +149,7 @@ class NMF(CountsEstimator):
     def fit(self, X, y=None):
         """Find the components of counts X of shape (n_pixels, n_channels)."""
         self._check_settings()
-        spectra = _in_memory(self._check_spectra(X, reset=True))
+        spectra = stack_blocks(self._check_spectra(X, reset=True))
         self._check_rank(spectra.shape)
         problem = _problem(spectra, self.loss)
         runs = [self._run(problem, start) for start in self._starts(spectra)]
@@ -174,7 +173,7 @@ class NMF(CountsEstimator):
     def transform(self, X):
         """Return the abundances that explain counts X best, shape (n_pixels, n_components)."""
         check_is_fitted(self)
-        spectra = _in_memory(self._check_spectra(X, reset=False))
+        spectra = stack_blocks(self._check_spectra(X, reset=False))
         problem = _problem(spectra, self.loss)
         abundances = problem.abundances(self.components_)
         for _ in range(self.max_iter):
@@ -182,17 +181,6 @@ class NMF(CountsEstimator):
             if away <= self.tol / 100:
                 break
         return abundances
-
-    def inverse_transform(self, abundances):
-        """Return modelled counts of shape (n_pixels, n_channels)."""
-        check_is_fitted(self)
-        abundances = np.asarray(abundances, dtype=np.float64)
-        if abundances.ndim != 2 or abundances.shape[1] != len(self.components_):
-            raise ValueError(
-                f"abundances have shape {abundances.shape}; expected (n_pixels, "
-                f"{len(self.components_)}), as transform returns them."
-            )
-        return abundances @ self.components_
 
     def _check_settings(self):
         check_scalar(self.n_components, "n_components", Integral, min_val=1)
@@ -315,15 +303,6 @@ class GaussianProblem:
 
 def _problem(spectra, loss):
     return PoissonProblem(spectra) if loss == "poisson" else GaussianProblem(spectra)
-
-
-def _in_memory(spectra):
-    if not is_dask(spectra):
-        return spectra
-    blocks = list(row_blocks(spectra))
-    if any(map(sp.issparse, blocks)):
-        return sp.vstack([sp.csr_array(block) for block in blocks], format="csr")
-    return np.concatenate(blocks)
 
 
 def _product(spectra, matrix):

@@ -10,7 +10,7 @@ from scipy import linalg
 from sklearn.utils.validation import check_is_fitted, check_scalar
 from threadpoolctl import threadpool_limits
 
-from endmember.core.blocks import LoadedBlocks, load_blocks, row_blocks
+from endmember.core.blocks import LoadedBlocks, load_blocks, stack_blocks
 from endmember.core.checks import canonical_csr, is_dask
 from endmember.core.estimators import CountsEstimator
 from endmember.core.noise import count_above, noise_edge
@@ -126,17 +126,6 @@ class PCA(CountsEstimator):
         spectra = self._check_spectra(X, reset=False)
         return times(spectra, (self.channel_scale_ * self._axes).T)
 
-    def inverse_transform(self, scores):
-        """Return the denoised counts of shape (n_pixels, n_channels)."""
-        check_is_fitted(self)
-        scores = np.asarray(scores, dtype=np.float64)
-        if scores.ndim != 2 or scores.shape[1] != len(self.components_):
-            raise ValueError(
-                f"scores have shape {scores.shape}; expected (n_pixels, "
-                f"{len(self.components_)}), as transform returns them."
-            )
-        return scores @ self.components_
-
     def noise_units(self, X):
         """Return scores and squared norms of the scaled counts Y, where noise has variance 1.
 
@@ -209,7 +198,7 @@ def _eigen(spectra, scaling, n_components):
 def _eigen_by_pixels(spectra, scaling, n_components):
     """Do the same through ``Y @ Y.T``, the smaller matrix where channels outnumber pixels."""
     if is_dask(spectra) or isinstance(spectra, LoadedBlocks):  # few pixels: small enough to stack
-        spectra = _stack(list(row_blocks(spectra)))
+        spectra = stack_blocks(spectra)
     n_pixels = scaling.shape[0]
     kept = np.flatnonzero(scaling.pixels)
     turned = canonical_csr(spectra.T) if sp.issparse(spectra) else np.ascontiguousarray(spectra.T)
@@ -222,12 +211,6 @@ def _eigen_by_pixels(spectra, scaling, n_components):
     real = lengths > 1e-7 * lengths[0]  # a length is the root of an eigenvalue, exact to 1e-15
     axes[: len(projected)][real] = projected[real] / lengths[real, None]
     return values, _fix_signs(axes)
-
-
-def _stack(blocks):
-    if any(map(sp.issparse, blocks)):
-        return sp.vstack([sp.csr_array(block) for block in blocks], format="csr")
-    return np.concatenate(blocks)
 
 
 def _symmetric_eigen(gram, kept, scale, n_pixels, n_components):
