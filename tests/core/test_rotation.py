@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import endmember as em
@@ -14,6 +15,7 @@ from endmember.core.rotation import rotate_simple
 MODELS = [em.ICA(2, n_restarts=1), em.ICA(2, on="maps", n_restarts=0), em.Varimax(2)]
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks([*MODELS, em.Varimax(2, on="spectra")])
 def test_scikit_learn_accepts_the_estimator(estimator, check):
     check(estimator)
@@ -24,6 +26,7 @@ def spectra():
     return em.datasets.load("mixture", dose=2000.0).image.spectra
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("on", ["spectra", "maps"])
 @pytest.mark.parametrize("kind", [em.ICA, em.Varimax])
 def test_the_model_is_that_of_the_principal_components(spectra, kind, on):
@@ -34,6 +37,7 @@ def test_the_model_is_that_of_the_principal_components(spectra, kind, on):
     np.testing.assert_allclose(found, expected, atol=1e-8 * expected.max())
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("model", [em.ICA(3), em.ICA(3, on="maps"), em.Varimax(3)])
 def test_sums_are_positive_and_the_strongest_comes_first(spectra, model):
     model.fit(spectra)
@@ -72,9 +76,16 @@ def test_the_seed_repeats_and_stability_is_small_where_sources_are_clear():
     np.testing.assert_array_equal(first.components_, again.components_)
     assert first.stability_.shape == (4,)
     noise = np.random.default_rng(0).poisson(20.0, size=(60, 80))
-    unclear = em.ICA(4).fit(noise)
+    with pytest.warns(ConvergenceWarning, match="whether the sources can be told apart"):
+        unclear = em.ICA(4).fit(noise)
     assert unclear.stability_.max() > 5
     assert first.stability_.max() < 0.5
+
+
+def test_ica_that_ends_too_soon_says_so_once(spectra):
+    with pytest.warns(ConvergenceWarning, match="max_iter=1 rounds; raise it") as heard:
+        em.ICA(3, max_iter=1).fit(spectra)
+    assert len(heard) == 1
 
 
 def criterion(loadings):

@@ -48,17 +48,6 @@ class Rotation(CountsEstimator):
         check_is_fitted(self)
         return self._pca.transform(self._check_spectra(X, reset=False)) @ self._matrix
 
-    def inverse_transform(self, scores):
-        """Return the denoised counts of shape (n_pixels, n_channels), those of the PCA."""
-        check_is_fitted(self)
-        scores = np.asarray(scores, dtype=np.float64)
-        if scores.ndim != 2 or scores.shape[1] != len(self.components_):
-            raise ValueError(
-                f"scores have shape {scores.shape}; expected (n_pixels, "
-                f"{len(self.components_)}), as transform returns them."
-            )
-        return scores @ self.components_
-
     def _turned(self, matrix, scores):
         """Return the components that a matrix leads to, and how strong each is in the counts."""
         components = linalg.solve(matrix, self._pca.components_)
@@ -176,7 +165,7 @@ class ICA(Rotation):
             tol=1e-5,
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # what it says is in stability_
+            warnings.simplefilter("ignore", ConvergenceWarning)  # fit says it once for all
             ica.fit(samples)
         return ica.components_, ica.n_iter_
 
@@ -189,6 +178,13 @@ class ICA(Rotation):
             worst = np.maximum(worst, match.cost)
         self.stability_ = worst
         del self._restarts
+        if self.n_iter_ >= self.max_iter:
+            warnings.warn(
+                f"ICA stopped after max_iter={self.max_iter} rounds; raise it, or see in "
+                "stability_ whether the sources can be told apart at all.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         return self
 
 
