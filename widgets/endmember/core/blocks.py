@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from endmember.core.checks import canonical_csr, check_values, is_dask, native
+from endmember.core.fingerprint import Fingerprint
 
 BLOCK_BYTES = 32e6  # of a block once it is float64: small beside a workshop's 2 GB of memory
 SPARSE_BELOW = 1 / 3  # of entries filled: CSR is then no larger than uint16, and quicker to sweep
@@ -29,8 +30,54 @@ class LoadedBlocks:
     shape: tuple[int, int]
 
 
+class LazyRows:
+    """A dask array of spectra, computed block by block, and hashed when it is first read.
+
+    Parameters
+    ----------
+    array : dask array of shape (n_pixels, n_channels)
+        Counts.
+    """
+
+    def __init__(self, array):
+        self.array = array.rechunk({1: -1})
+        self.shape = array.shape
+        self._hash = None
+
+    def blocks(self, *, check=True):
+        """Yield every block in memory."""
+        hashed = Fingerprint(self.shape)
+        for i in range(self.array.numblocks[0]):
+            block = self.array.blocks[i].compute()
+            block = canonical_csr(block) if sp.issparse(block) else native(np.asarray(block))
+            if check:
+                check_values(block.data if sp.issparse(block) else block)
+            if self._hash is None:
+                hashed.update(block)
+            yield block
+        self._hash = self._hash or hashed.hexdigest()
+
+    @property
+    def fingerprint(self):
+        """The hash of the counts; they are read for it only if they never were to their end."""
+        if self._hash is None:
+            for _ in self.blocks():
+                pass
+        return self._hash
+
+
+def fingerprint(spectra):
+    """Return the hash of spectra of any form; see :class:`Fingerprint`."""
+    if isinstance(spectra, LazyRows):
+        return spectra.fingerprint
+    hashed = Fingerprint(spectra.shape)
+    for block in row_blocks(spectra):
+        hashed.update(block)
+    return hashed.hexdigest()
+
+
 def load_blocks(spectra):
-    """Load a dask array once: blocks that are mostly zeros as CSR, others in their own dtype."""
+    """Load lazy rows once: blocks that are mostly zeros as CSR, others in their own dtype."""
     return LoadedBlocks([_packed(block) for block in row_blocks(spectra)], spectra.shape)
 
 
@@ -54,23 +101,19 @@ def row_blocks(spectra, *, check=True):
 
     Parameters
     ----------
-    spectra : ndarray, CSR array, dask array or LoadedBlocks of shape (n_pixels, n_channels)
-        Counts. A CSR array comes as a single block; a dask array is computed block by block.
+    spectra : ndarray, CSR array, dask array, LazyRows or LoadedBlocks, (n_pixels, n_channels)
+        Counts. A CSR array comes as a single block; what is lazy is computed block by block.
     check : bool, default=True
-        Refuse what cannot be counts in a dask array, as each block arrives.
+        Refuse what cannot be counts in lazy rows, as each block arrives.
     """
     if sp.issparse(spectra):
         yield spectra
     elif isinstance(spectra, LoadedBlocks):
         yield from spectra.blocks
+    elif isinstance(spectra, LazyRows):
+        yield from spectra.blocks(check=check)
     elif is_dask(spectra):
-        spectra = spectra.rechunk({1: -1})
-        for i in range(spectra.numblocks[0]):
-            block = spectra.blocks[i].compute()
-            block = canonical_csr(block) if sp.issparse(block) else native(np.asarray(block))
-            if check:
-                check_values(block.data if sp.issparse(block) else block)
-            yield block
+        yield from LazyRows(spectra).blocks(check=check)
     else:
         n_rows = max(1, int(BLOCK_BYTES / 8 / max(1, spectra.shape[1])))
         for start in range(0, spectra.shape[0], n_rows):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, check_scalar, validate_data
 
+from endmember.core.blocks import LazyRows
 from endmember.core.checks import (
     canonical_csr,
     check_array_kind,
@@ -17,6 +20,8 @@ from endmember.core.checks import (
     native,
 )
 from endmember.core.image import SpectrumImage
+from endmember.core.progress import check_callback
+from endmember.core.record import record_of
 
 KEPT_DTYPES = [
     np.float64,
@@ -26,7 +31,45 @@ KEPT_DTYPES = [
 
 
 class CountsEstimator(TransformerMixin, BaseEstimator):
-    """An estimator of counts: of images, arrays, CSR arrays, and dask arrays block by block."""
+    """An estimator of counts: of images, arrays, CSR arrays, and dask arrays block by block.
+
+    A subclass has ``_fit(spectra)``, which sets what is found, and ``_transform(spectra)``; both
+    are handed counts that were checked.
+    """
+
+    def fit(self, X, y=None):
+        """Find the components of counts X of shape (n_pixels, n_channels)."""
+        self._check_settings()
+        spectra = self._check_spectra(X, reset=True)
+        self._check_shape(spectra.shape)
+        self._fit(spectra)
+        self.record_ = record_of(type(self).__name__, self.get_params(deep=False), spectra)
+        return self
+
+    def transform(self, X):
+        """Return what counts X hold of each component, shape (n_pixels, n_components)."""
+        check_is_fitted(self)
+        return self._transform(self._check_spectra(X, reset=False))
+
+    def _fit_within(self, spectra):
+        """Fit for another estimator, which has checked the spectra and keeps the record."""
+        self._check_settings()
+        self._check_shape(spectra.shape)
+        self.n_features_in_ = spectra.shape[1]
+        self._fit(spectra)
+        return self
+
+    def _check_settings(self):
+        check_scalar(self.n_components, "n_components", Integral, min_val=1)
+        check_callback(getattr(self, "callback", None))
+
+    def _check_shape(self, shape):
+        n_pixels, n_channels = shape
+        if self.n_components is not None and self.n_components > min(shape):
+            raise ValueError(
+                f"n_components={self.n_components} is more than {min(shape)}, the smaller of "
+                f"n_samples={n_pixels} pixels and n_features={n_channels} channels; ask for fewer."
+            )
 
     def inverse_transform(self, scores):
         """Return the modelled counts of shape (n_pixels, n_channels).
@@ -53,7 +96,7 @@ class CountsEstimator(TransformerMixin, BaseEstimator):
         if is_dask(X):
             check_dtype(X.dtype, "counts X")
             validate_data(self, X=np.zeros((1, X.shape[1])), reset=reset)
-            return X
+            return LazyRows(X)
         if sp.issparse(X):
             X = canonical_csr(X)
         X = validate_data(

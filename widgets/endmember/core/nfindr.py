@@ -7,7 +7,7 @@ from numbers import Integral
 import numpy as np
 from scipy import linalg
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, check_scalar
+from sklearn.utils.validation import check_scalar
 
 from endmember.core.estimators import CountsEstimator
 from endmember.core.nonnegative import solve_nonnegative
@@ -81,15 +81,15 @@ class NFINDR(CountsEstimator):
         self.max_iter = max_iter
         self.random_state = random_state
 
-    def fit(self, X, y=None):
-        """Find the endmembers of counts X of shape (n_pixels, n_channels)."""
-        check_scalar(self.n_components, "n_components", Integral, min_val=1)
+    def _check_settings(self):
+        super()._check_settings()
         check_scalar(self.n_restarts, "n_restarts", Integral, min_val=0)
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
+
+    def _fit(self, spectra):
         rng = check_random_state(self.random_state)
-        spectra = self._check_spectra(X, reset=True)
-        self._pca = PCA(self.n_components, weighting=self.weighting).fit(spectra)
-        scores = self._pca.transform(spectra)
+        self._pca = PCA(self.n_components, weighting=self.weighting)._fit_within(spectra)
+        scores = self._pca._transform(spectra)
         taken = np.flatnonzero(self._pca.pixel_scale_)
         cloud = _flatten(scores[taken], self.n_components)
         firsts = [None, *rng.randint(len(cloud), size=self.n_restarts)]
@@ -100,16 +100,11 @@ class NFINDR(CountsEstimator):
         self.components_ = self._denoised(scores[self.pixels_])
         self.volume_history_ = np.array(history) / history[-1]
         self.restarts_ = volumes / volumes.max()
-        return self
 
-    def transform(self, X):
-        """Return non-negative abundances of counts X, shape (n_pixels, n_components).
-
-        Least squares in the principal components that were fitted.
-        """
-        check_is_fitted(self)
-        scores = self._pca.transform(self._check_spectra(X, reset=False))
-        corners = self._pca.transform(self.components_)
+    def _transform(self, spectra):
+        """Return non-negative abundances, by least squares in the principal components."""
+        scores = self._pca._transform(spectra)
+        corners = self._pca._transform(self.components_)
         return solve_nonnegative(corners @ corners.T, scores @ corners.T)
 
     def _denoised(self, scores):

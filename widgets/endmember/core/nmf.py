@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, check_scalar
+from sklearn.utils.validation import check_scalar
 
 from endmember.core.blocks import stack_blocks
 from endmember.core.estimators import CountsEstimator
@@ -19,27 +19,12 @@ from endmember.core.nfindr import NFINDR
 from endmember.core.nonnegative import solve_nonnegative
 from endmember.core.pca import PCA
 from endmember.core.poisson import PoissonProblem
+from endmember.core.progress import is_stopped_by
 
 LOSSES = ("poisson", "gaussian")
 FIRST, FASTER, SLOWER, FARTHEST = 0.5, 1.1, 0.4, 3.0  # how far ahead a round begins
 KEPT = 0.1  # of a number, at least, where a round begins ahead of it
 FLOOR = 1e-3  # of the mean, added to a start: what begins at zero would stay there
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a fit has come.
-
-    Attributes
-    ----------
-    fraction : float
-        Between 0 and 1, of the rounds that it may take.
-    objective : float
-        What is being lowered.
-    """
-
-    fraction: float
-    objective: float
 
 
 @dataclass(frozen=True)
@@ -146,11 +131,8 @@ class NMF(CountsEstimator):
         self.random_state = random_state
         self.callback = callback
 
-    def fit(self, X, y=None):
-        """Find the components of counts X of shape (n_pixels, n_channels)."""
-        self._check_settings()
-        spectra = stack_blocks(self._check_spectra(X, reset=True))
-        self._check_rank(spectra.shape)
+    def _fit(self, spectra):
+        spectra = stack_blocks(spectra)
         problem = _problem(spectra, self.loss)
         runs = [self._run(problem, start) for start in self._starts(spectra)]
         best = min(runs, key=lambda run: run.history[-1])
@@ -166,15 +148,11 @@ class NMF(CountsEstimator):
                 f"NMF stopped after max_iter={self.max_iter} rounds at {self.kkt_:.1e} from "
                 f"optimal, above tol={self.tol:.0e}; raise max_iter, or tol.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
-        return self
 
-    def transform(self, X):
-        """Return the abundances that explain counts X best, shape (n_pixels, n_components)."""
-        check_is_fitted(self)
-        spectra = stack_blocks(self._check_spectra(X, reset=False))
-        problem = _problem(spectra, self.loss)
+    def _transform(self, spectra):
+        problem = _problem(stack_blocks(spectra), self.loss)
         abundances = problem.abundances(self.components_)
         for _ in range(self.max_iter):
             abundances, away = problem.improve_abundances(abundances, self.components_)
@@ -183,21 +161,12 @@ class NMF(CountsEstimator):
         return abundances
 
     def _check_settings(self):
-        check_scalar(self.n_components, "n_components", Integral, min_val=1)
+        super()._check_settings()
         check_scalar(self.n_restarts, "n_restarts", Integral, min_val=0)
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
         check_scalar(self.tol, "tol", Real, min_val=0)
         if self.loss not in LOSSES:
             raise ValueError(f"loss is {self.loss!r}; choose one of {LOSSES}.")
-        if self.callback is not None and not callable(self.callback):
-            raise TypeError(f"callback is {self.callback!r}; pass a function of one argument.")
-
-    def _check_rank(self, shape):
-        if self.n_components > min(shape):
-            raise ValueError(
-                f"n_components={self.n_components} is more than {min(shape)}, the smaller of "
-                f"n_samples={shape[0]} pixels and n_features={shape[1]} channels; ask for fewer."
-            )
 
     def _starts(self, spectra):
         rng = check_random_state(self.random_state)
@@ -211,9 +180,9 @@ class NMF(CountsEstimator):
         run = Run(problem, components)
         while not run.was_stopped and run.kkt > self.tol and run.n_rounds < self.max_iter:
             run.go_round()
-            if self.callback is not None:
-                progress = Progress(run.n_rounds / self.max_iter, run.history[-1])
-                run.was_stopped = bool(self.callback(progress))
+            run.was_stopped = is_stopped_by(
+                self.callback, run.n_rounds / self.max_iter, run.history[-1]
+            )
         return run
 
 
@@ -312,7 +281,8 @@ def _product(spectra, matrix):
 def _from_corners(spectra, n_components, rng):
     """Begin from the purest pixels, or from chance where the pixels have no so many corners."""
     try:
-        found = NFINDR(n_components, random_state=rng, n_restarts=2).fit(spectra).components_
+        nfindr = NFINDR(n_components, random_state=rng, n_restarts=2)
+        found = nfindr._fit_within(spectra).components_
     except ValueError:
         return _from_chance(spectra, n_components, rng)
     return _lifted(found)
@@ -320,8 +290,8 @@ def _from_corners(spectra, n_components, rng):
 
 def _from_singular_vectors(spectra, n_components):
     """Begin from the larger halves of the singular vectors, with their means in place of zeros."""
-    pca = PCA(n_components, weighting="none").fit(spectra)
-    scores = pca.transform(spectra)
+    pca = PCA(n_components, weighting="none")._fit_within(spectra)
+    scores = pca._transform(spectra)
     found = np.array(list(map(_larger_half, pca.components_, scores.T)))
     return _lifted(np.where(found > 0, found, found.mean()))
 

@@ -10,8 +10,8 @@ from scipy import linalg
 from sklearn.utils.validation import check_is_fitted, check_scalar
 from threadpoolctl import threadpool_limits
 
-from endmember.core.blocks import LoadedBlocks, load_blocks, stack_blocks
-from endmember.core.checks import canonical_csr, is_dask
+from endmember.core.blocks import LazyRows, LoadedBlocks, load_blocks, stack_blocks
+from endmember.core.checks import canonical_csr
 from endmember.core.estimators import CountsEstimator
 from endmember.core.noise import count_above, noise_edge
 from endmember.core.products import times, times_squared, weighted_gram
@@ -96,12 +96,8 @@ class PCA(CountsEstimator):
         self.gain = gain
         self.min_counts = min_counts
 
-    def fit(self, X, y=None):
-        """Find the components of counts X of shape (n_pixels, n_channels)."""
-        self._check_settings()
-        spectra = self._check_spectra(X, reset=True)
-        self._check_rank(spectra.shape)
-        if is_dask(spectra) and self.weighting == "biwhiten":
+    def _fit(self, spectra):
+        if isinstance(spectra, LazyRows) and self.weighting == "biwhiten":
             spectra = load_blocks(spectra)  # swept over hundreds of times
         scaling = choose_scaling(
             spectra, self.weighting, gain=self.gain, min_counts=self.min_counts
@@ -118,12 +114,8 @@ class PCA(CountsEstimator):
             self.noise_edge_, self.n_above_edge_ = float("nan"), None
         self._axes = axes
         self.components_ = axes / np.where(scaling.channels > 0, scaling.channels, 1.0)
-        return self
 
-    def transform(self, X):
-        """Return the scores of counts X, shape (n_pixels, n_components), in counts."""
-        check_is_fitted(self)
-        spectra = self._check_spectra(X, reset=False)
+    def _transform(self, spectra):
         return times(spectra, (self.channel_scale_ * self._axes).T)
 
     def noise_units(self, X):
@@ -165,18 +157,14 @@ class PCA(CountsEstimator):
         if self.weighting not in WEIGHTINGS:
             raise ValueError(f"weighting is {self.weighting!r}; choose one of {WEIGHTINGS}.")
 
-    def _check_rank(self, shape):
+    def _check_shape(self, shape):
         n_pixels, n_channels = shape
         if n_pixels < 2 or n_channels < 2:
             raise ValueError(
                 f"X has n_samples={n_pixels} pixels and n_features={n_channels} channels; "
                 "components need at least two of each."
             )
-        if self.n_components is not None and self.n_components > min(shape):
-            raise ValueError(
-                f"n_components={self.n_components} is more than {min(shape)}, the smaller of "
-                f"{n_pixels} pixels and {n_channels} channels; ask for fewer."
-            )
+        super()._check_shape(shape)
 
     def _n_wanted(self, shape):
         return min(shape) if self.n_components is None else int(self.n_components)
@@ -197,7 +185,7 @@ def _eigen(spectra, scaling, n_components):
 
 def _eigen_by_pixels(spectra, scaling, n_components):
     """Do the same through ``Y @ Y.T``, the smaller matrix where channels outnumber pixels."""
-    if is_dask(spectra) or isinstance(spectra, LoadedBlocks):  # few pixels: small enough to stack
+    if isinstance(spectra, LazyRows | LoadedBlocks):  # few pixels: small enough to stack
         spectra = stack_blocks(spectra)
     n_pixels = scaling.shape[0]
     kept = np.flatnonzero(scaling.pixels)

@@ -14,7 +14,7 @@ from scipy import linalg
 from sklearn.decomposition import FastICA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, check_scalar
+from sklearn.utils.validation import check_scalar
 
 from endmember.core.estimators import CountsEstimator
 from endmember.core.metrics import match_components, spectral_angle
@@ -28,12 +28,9 @@ VARIMAX_ROUNDS = 1000
 class Rotation(CountsEstimator):
     """What ICA and Varimax share: a weighted PCA, and a matrix that turns it."""
 
-    def fit(self, X, y=None):
-        """Find the components of counts X of shape (n_pixels, n_channels)."""
-        self._check_settings()
-        spectra = self._check_spectra(X, reset=True)
-        self._pca = PCA(self.n_components, weighting=self.weighting).fit(spectra)
-        scores = self._pca.transform(spectra)
+    def _fit(self, spectra):
+        self._pca = PCA(self.n_components, weighting=self.weighting)._fit_within(spectra)
+        scores = self._pca._transform(spectra)
         matrix = self._find_matrix(scores)
         components, strengths = self._turned(matrix, scores)
         signs = np.where(components.sum(axis=1) < 0, -1.0, 1.0)
@@ -41,12 +38,9 @@ class Rotation(CountsEstimator):
         self._matrix = (matrix * signs)[:, order]
         self.components_ = (components * signs[:, None])[order]
         self.strengths_ = strengths[order]
-        return self
 
-    def transform(self, X):
-        """Return the scores of counts X, shape (n_pixels, n_components)."""
-        check_is_fitted(self)
-        return self._pca.transform(self._check_spectra(X, reset=False)) @ self._matrix
+    def _transform(self, spectra):
+        return self._pca._transform(spectra) @ self._matrix
 
     def _turned(self, matrix, scores):
         """Return the components that a matrix leads to, and how strong each is in the counts."""
@@ -55,7 +49,7 @@ class Rotation(CountsEstimator):
         return components, lengths / np.sqrt(scores.shape[0])
 
     def _check_settings(self):
-        check_scalar(self.n_components, "n_components", Integral, min_val=1)
+        super()._check_settings()
         if self.on not in SIDES:
             raise ValueError(f"on is {self.on!r}; choose one of {SIDES}.")
 
@@ -169,9 +163,8 @@ class ICA(Rotation):
             ica.fit(samples)
         return ica.components_, ica.n_iter_
 
-    def fit(self, X, y=None):
-        """Find the components of counts X of shape (n_pixels, n_channels)."""
-        super().fit(X)
+    def _fit(self, spectra):
+        super()._fit(spectra)
         worst = np.zeros(len(self.components_))
         for components in self._restarts[1:]:
             match = match_components(components, self.components_, measure=_unsigned_angle)
@@ -183,9 +176,8 @@ class ICA(Rotation):
                 f"ICA stopped after max_iter={self.max_iter} rounds; raise it, or see in "
                 "stability_ whether the sources can be told apart at all.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
-        return self
 
 
 class Varimax(Rotation):
