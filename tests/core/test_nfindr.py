@@ -15,6 +15,7 @@ import endmember as em
 from endmember.core.nfindr import _flatten, _grow, _spread_out
 
 
+@pytest.mark.filterwarnings("ignore::endmember.ScaledCountsWarning")
 @parametrize_with_checks([em.NFINDR(1), em.NFINDR(2, n_restarts=2)])
 def test_scikit_learn_accepts_the_estimator(estimator, check):
     check(estimator)

@@ -23,6 +23,7 @@ LOSSES = ["poisson", "gaussian"]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::endmember.ScaledCountsWarning")
 @parametrize_with_checks([em.NMF(2, loss=loss) for loss in LOSSES])
 def test_scikit_learn_accepts_the_estimator(estimator, check):
     check(estimator)

@@ -22,6 +22,7 @@ SHAPES = {"more pixels": (60, 12), "more channels": (12, 60), "square": (25, 25)
 EIGENVALUE = 1e-13
 
 
+@pytest.mark.filterwarnings("ignore::endmember.ScaledCountsWarning")
 @parametrize_with_checks(
     # scikit-learn's matrices hold fewer than 20 counts in a channel
     [em.PCA(2, weighting=weighting, min_counts=0) for weighting in WEIGHTINGS]

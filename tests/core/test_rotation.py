@@ -16,6 +16,7 @@ MODELS = [em.ICA(2, n_restarts=1), em.ICA(2, on="maps", n_restarts=0), em.Varima
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::endmember.ScaledCountsWarning")
 @parametrize_with_checks([*MODELS, em.Varimax(2, on="spectra")])
 def test_scikit_learn_accepts_the_estimator(estimator, check):
     check(estimator)

@@ -1,6 +1,7 @@
 from . import datasets as datasets
 from .core import metrics as metrics
 from .core.axes import Axis as Axis
+from .core.checks import ScaledCountsWarning as ScaledCountsWarning
 from .core.image import SpectrumImage as SpectrumImage
 from .core.nfindr import NFINDR as NFINDR
 from .core.nmf import NMF as NMF

@@ -7,6 +7,19 @@ import sys
 import numpy as np
 import scipy.sparse as sp
 
+ROUNDING = 1e-6  # of the largest count: what is less far below zero is no measurement
+LOOKED_AT = 64  # pixels that are asked for their quantum
+SMALLEST = 20  # steps between their values: the quantum itself where there is one, or few of it
+DIVISORS = range(1, 9)  # few counts may all lie some quanta apart
+ZEROS = 0.01  # of the numbers, from which on some are taken for channels that counted nothing
+
+
+class ScaledCountsWarning(UserWarning):
+    """Say that numbers were scaled after they were counted, so that their noise is not Poisson."""
+
+    def __init__(self, message):
+        super().__init__(message)
+
 
 def is_dask(counts):
     """Whether `counts` is a dask array, without importing dask."""
@@ -67,10 +80,45 @@ def check_values(values, name="counts"):
                 "replace the values."
             )
     if values.dtype.kind in "if" and (low := values.min()) < 0:
+        is_rounding = low > -ROUNDING * values.max()
+        cure = "That is rounding:" if is_rounding else "Undo a background subtraction, or"
         raise ValueError(
-            f"Negative values in data: {name} go down to {low:g}; counts cannot be negative. "
-            "Undo a background subtraction, or clip with np.clip(counts, 0, None)."
+            f"Negative values in data: {np.count_nonzero(values < 0)} in {name} go down to "
+            f"{low:g}; counts cannot be negative. {cure} clip with np.clip(counts, 0, None)."
         )
+
+
+def scaled_values(spectra):
+    """Return one or two numbers that were scaled after they were counted, None where none are seen.
+
+    Counts are whole multiples of one quantum. What is expected of a pixel is not, but then it is
+    nowhere zero: fractions among zeros were counts once. A few pixels are looked at, of a dask
+    array the first ones.
+    """
+    if spectra.dtype.kind != "f":
+        return None
+    sample = _sampled(spectra)
+    sample = sample[sample.any(axis=1)][:, sample.any(axis=0)]
+    if np.count_nonzero(sample == 0) <= ZEROS * sample.size:
+        return None
+    values = np.unique(sample[(sample > 0) & np.isfinite(sample)])
+    fractions = values[np.rint(values) != values]
+    return None if fractions.size == 0 or _have_quantum(values) else fractions[:2]
+
+
+def _sampled(spectra):
+    n_rows = min(LOOKED_AT, spectra.shape[0])
+    rows = np.linspace(0, spectra.shape[0] - 1, n_rows).astype(int)
+    sample = spectra[:n_rows].compute() if is_dask(spectra) else spectra[rows]
+    return (sample.toarray() if sp.issparse(sample) else np.asarray(sample)).astype(np.float64)
+
+
+def _have_quantum(values):
+    """Whether rising numbers are whole multiples of one of them, or of a part of it."""
+    steps = np.diff(values, prepend=0)
+    steps = np.sort(steps[steps > ROUNDING * values])[:SMALLEST]
+    multiples = np.outer(DIVISORS, steps) / steps[0]
+    return bool((np.abs(multiples - np.rint(multiples)) < 0.1).all(axis=1).any())
 
 
 def native(values):

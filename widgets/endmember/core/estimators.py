@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Integral
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, check_scalar, validate_dat
 
 from endmember.core.blocks import LazyRows
 from endmember.core.checks import (
+    ScaledCountsWarning,
     canonical_csr,
     check_array_kind,
     check_dtype,
@@ -18,6 +20,7 @@ from endmember.core.checks import (
     check_values,
     is_dask,
     native,
+    scaled_values,
 )
 from endmember.core.image import SpectrumImage
 from endmember.core.progress import check_callback
@@ -42,6 +45,7 @@ class CountsEstimator(TransformerMixin, BaseEstimator):
         self._check_settings()
         spectra = self._check_spectra(X, reset=True)
         self._check_shape(spectra.shape)
+        self._warn_of_scaling(spectra)
         self._fit(spectra)
         self.record_ = record_of(type(self).__name__, self.get_params(deep=False), spectra)
         return self
@@ -62,6 +66,27 @@ class CountsEstimator(TransformerMixin, BaseEstimator):
     def _check_settings(self):
         check_scalar(self.n_components, "n_components", Integral, min_val=1)
         check_callback(getattr(self, "callback", None))
+
+    def _takes_counts(self):
+        """Whether the noise is taken to be that of counting, by `weighting` or by `loss`."""
+        settings = self.get_params(deep=False)
+        return settings.get("weighting", "none") != "none" or settings.get("loss") == "poisson"
+
+    def _warn_of_scaling(self, spectra):
+        if not self._takes_counts():
+            return
+        seen = scaled_values(spectra.array if isinstance(spectra, LazyRows) else spectra)
+        if seen is not None:
+            warnings.warn(
+                f"counts X are zero in places and hold {' and '.join(f'{v:.3g}' for v in seen)} in "
+                f"others, no multiples of one quantum: they were scaled after they were counted, "
+                f"so that {type(self).__name__} cannot know their noise. Pass the counts "
+                "themselves (in HyperSpy with normalize_poissonian_noise=False, "
+                "navigation_mask=None), or take their noise for even: weighting='none' or "
+                "loss='gaussian'.",
+                ScaledCountsWarning,
+                stacklevel=3,
+            )
 
     def _check_shape(self, shape):
         n_pixels, n_channels = shape
