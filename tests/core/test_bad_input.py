@@ -7,6 +7,8 @@ import pytest
 import scipy.sparse as sp
 
 import endmember as em
+from endmember.core.checks import scaled_values
+from strategies import messy
 
 COUNTS = np.random.default_rng(0).poisson(3.0, (4, 5, 6)).astype(np.float64)
 FLAT = COUNTS.reshape(20, 6)
@@ -39,7 +41,7 @@ def in_form(form, counts):
 # numbers that are no counts
 
 NOT_COUNTS = {
-    "negative": (with_value(-2.0), ValueError, r"Negative values in data: .* -2; .* np\.clip"),
+    "negative": (with_value(-2.0), ValueError, r"values in data: 1 in .* -2; .* np\.clip"),
     "negative int": (with_value(-2.0).astype(int), ValueError, r"Negative values .* go down to -2"),
     "NaN": (with_value(np.nan), ValueError, r"contain NaN or inf in 1 places; hide .* mask="),
     "inf": (with_value(np.inf), ValueError, r"contain NaN or inf in 1 places"),
@@ -320,6 +322,247 @@ def test_regions_are_names_or_selections_of_the_map():
     for region in (np.zeros((4, 5)), np.zeros(3, bool), 3):
         with pytest.raises(ValueError, match=r"region must be bool of shape \(4, 5\), got"):
             IMAGE.sum_spectrum(region)
+
+
+# every estimator
+
+ESTIMATORS = {
+    "PCA": em.PCA,
+    "NMF": em.NMF,
+    "NFINDR": em.NFINDR,
+    "ICA": em.ICA,
+    "Varimax": em.Varimax,
+}
+every_estimator = pytest.mark.parametrize("kind", ESTIMATORS.values(), ids=ESTIMATORS)
+
+
+@pytest.mark.parametrize("form", ["dense", "csr"])
+@pytest.mark.parametrize(
+    "name", ["negative", "negative int", "NaN", "inf", "both infinities", "complex", "all zero"]
+)
+@every_estimator
+def test_estimators_refuse_what_cannot_be_counts(kind, name, form):
+    counts, error, message = NOT_COUNTS[name]
+    with pytest.raises(error, match=message):
+        kind(2).fit(in_form(form, counts))
+    if name != "all zero":
+        fitted = kind(2).fit(FLAT)
+        with pytest.raises(error, match=message):
+            fitted.transform(in_form(form, counts))
+
+
+@pytest.mark.parametrize("form", ["dense", "csr", "dask"])
+@every_estimator
+def test_negative_values_are_counted_and_rounding_is_called_so(kind, form):
+    below = FLAT.copy()
+    below[:2, :3] -= 30
+    n, low = (below < 0).sum(), below.min()
+    with pytest.raises(ValueError, match=f"{n} in .* down to {low:g}; .* subtraction, or clip"):
+        kind(2).fit(in_form(form, below))
+    rounded = FLAT.copy()
+    rounded[0, 0] = -1e-9
+    with pytest.raises(ValueError, match=r"1 in .* to -1e-09; .* That is rounding: clip with np"):
+        kind(2).fit(in_form(form, rounded))
+    assert kind(2).fit(np.clip(rounded, 0, None)).components_.shape == (2, 6)
+
+
+@pytest.mark.parametrize(
+    ("n_components", "error", "message"),
+    [
+        (7, ValueError, "n_components=7 is more than 6, the smaller of .* ask for fewer"),
+        (0, ValueError, "n_components == 0, must be >= 1"),
+        (-1, ValueError, "n_components == -1, must be >= 1"),
+        (1.5, TypeError, "n_components must be an instance of int"),
+        ("three", TypeError, "n_components must be an instance of int"),
+    ],
+)
+@every_estimator
+def test_estimators_refuse_ranks_that_are_none(kind, n_components, error, message):
+    with pytest.raises(error, match=message):
+        kind(n_components).fit(FLAT)
+
+
+@pytest.mark.parametrize("shape", [(1, 6), (20, 1), (1, 1)])
+@every_estimator
+def test_one_pixel_or_one_channel_is_refused_or_given_back(kind, shape):
+    """Such counts have rank 1: who takes them finds them again."""
+    counts = FLAT[: shape[0], : shape[1]]
+    try:
+        model = kind(1).fit(counts)
+    except ValueError as error:
+        assert re.search("n_(samples|features)=1 .* need at least two of each", str(error))
+        return
+    back = model.inverse_transform(model.transform(counts))
+    np.testing.assert_allclose(back, counts, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(0, 6), (20, 0)])
+@every_estimator
+def test_estimators_refuse_nothing_at_all(kind, shape):
+    with pytest.raises(ValueError, match=r"Found array with 0 (sample|feature)\(s\)"):
+        kind(1).fit(np.zeros(shape))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("form", ["dense", "csr", "dask"])
+@every_estimator
+def test_pixels_and_channels_without_counts_stay_zero(kind, form):
+    counts = FLAT.copy()
+    counts[[0, 7, 8, 19]] = 0
+    counts[:, [0, 4]] = 0
+    model = kind(2).fit(in_form(form, counts))
+    scores = model.transform(in_form(form, counts))
+    assert np.isfinite(model.components_).all()
+    np.testing.assert_array_equal(scores[[0, 7, 8, 19]], 0)
+    np.testing.assert_array_equal(model.components_[:, [0, 4]], 0)
+    assert np.isfinite(scores).all()
+
+
+@every_estimator
+def test_sums_of_small_integers_do_not_overflow(kind):
+    """600 channels of 255 are 153 000: more than uint16, far more than uint8, has room for."""
+    counts = np.full((40, 600), 255, dtype=np.uint8)
+    counts[::2, :300] = 1
+    wide = kind(2).fit(counts.astype(np.float64))
+    for dtype in ("u1", "i2", "u2"):
+        model = kind(2).fit(counts.astype(dtype))
+        np.testing.assert_allclose(model.components_, wide.components_, rtol=1e-6, atol=1e-6)
+        back = model.inverse_transform(model.transform(counts.astype(dtype)))
+        np.testing.assert_allclose(back, counts, rtol=1e-3, atol=1e-3)
+
+
+def with_wide_indices(counts):
+    """CSR counts whose indices are int64."""
+    flat = sp.csr_array(counts)
+    flat.indices, flat.indptr = flat.indices.astype(np.int64), flat.indptr.astype(np.int64)
+    return flat
+
+
+def with_stored_zeros(counts):
+    """CSR counts that store every zero."""
+    n_pixels, n_channels = counts.shape
+    indices = np.tile(np.arange(n_channels), n_pixels)
+    indptr = np.arange(0, counts.size + 1, n_channels)
+    return sp.csr_array((counts.ravel(), indices, indptr), shape=counts.shape)
+
+
+def locked(counts):
+    """The counts in an array that must not be written to."""
+    counts = counts.copy()
+    counts.flags.writeable = False
+    return counts
+
+
+CLOTHES = {
+    "Fortran order": np.asfortranarray,
+    "every second of twice as many": lambda counts: np.repeat(counts, 2, axis=1)[:, ::2],
+    "backwards": lambda counts: counts[::-1, ::-1].copy()[::-1, ::-1],
+    "big-endian integers": lambda counts: counts.astype(">u2"),
+    "big-endian floats": lambda counts: counts.astype(">f8"),
+    "single precision": lambda counts: counts.astype(np.float32),
+    "read-only": locked,
+    "CSR": sp.csr_array,
+    "CSR, unsorted with duplicates": lambda counts: messy(sp.csr_array(counts.astype(np.int32))),
+    "CSR, zeros stored": with_stored_zeros,
+    "CSR, int64 indices": with_wide_indices,
+}
+
+
+def arrays_of(spectra):
+    return [spectra.data, spectra.indices, spectra.indptr] if sp.issparse(spectra) else [spectra]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("clothes", CLOTHES.values(), ids=CLOTHES)
+@every_estimator
+def test_clothes_of_the_counts_change_nothing_and_are_not_changed(kind, clothes):
+    spectra = clothes(FLAT)
+    before = [array.tobytes() for array in arrays_of(spectra)]
+    expected, found = kind(2).fit(FLAT), kind(2).fit(spectra)
+    np.testing.assert_allclose(found.components_, expected.components_, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        found.transform(spectra), expected.transform(FLAT), rtol=1e-6, atol=1e-6
+    )
+    assert [array.tobytes() for array in arrays_of(spectra)] == before
+
+
+# numbers that were scaled after they were counted
+
+
+def scaled_as_by_hyperspy(counts):
+    """Counts divided by the roots of the mean image and of the mean spectrum."""
+    roots = np.sqrt(np.outer(counts.sum(axis=1), counts.sum(axis=0)))
+    return np.divide(counts, roots, out=np.zeros_like(roots), where=roots > 0)
+
+
+SCALINGS = {
+    "by HyperSpy": scaled_as_by_hyperspy,
+    "each to its sum": lambda counts: counts / counts.sum(axis=1, keepdims=True),
+    "roots": np.sqrt,
+    "logarithms": np.log1p,
+}
+TAKING_COUNTS = [
+    em.PCA(2),
+    em.PCA(2, weighting="biwhiten", min_counts=0),
+    em.NMF(2),
+    em.NFINDR(2),
+    em.ICA(2),
+    em.Varimax(2),
+]
+OF_EVEN_NOISE = [
+    em.PCA(2, weighting="none"),
+    em.NMF(2, loss="gaussian"),
+    em.NFINDR(2, weighting="none"),
+    em.ICA(2, weighting="none"),
+    em.Varimax(2, weighting="none"),
+]
+
+
+@pytest.fixture(scope="module")
+def sparse_counts():
+    """Counts of a map of low dose, three quarters of them zero."""
+    return em.datasets.load("six_compounds", shape=(12, 12)).image.spectra[:, :200].astype(float)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("form", ["dense", "csr", "dask"])
+@pytest.mark.parametrize("model", TAKING_COUNTS, ids=repr)
+def test_scaled_counts_are_warned_of_once(model, form, sparse_counts):
+    scaled = in_form(form, scaled_as_by_hyperspy(sparse_counts))
+    with pytest.warns(em.ScaledCountsWarning, match="normalize_poissonian_noise=False") as heard:
+        model.fit(scaled)
+    assert [str(w.message) for w in heard if w.category is em.ScaledCountsWarning][1:] == []
+    assert heard[0].filename == __file__
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("model", OF_EVEN_NOISE, ids=repr)
+def test_who_takes_the_noise_for_even_is_silent_about_scaling(model, sparse_counts):
+    model.fit(scaled_as_by_hyperspy(sparse_counts))
+
+
+@pytest.mark.parametrize("scale", SCALINGS.values(), ids=SCALINGS)
+def test_every_scaling_is_seen_in_the_numbers(scale, sparse_counts):
+    seen = scaled_values(scale(sparse_counts))
+    assert (seen != np.rint(seen)).all()
+    assert np.isin(seen, scale(sparse_counts)).all()
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("gain", [1, 0.0123, 7.77, 1e6])
+@pytest.mark.parametrize("name", ["six_compounds", "mixture", "nicr_needle", "diamond_anvil_71gpa"])
+def test_multiples_of_a_gain_are_counts(name, gain, dtype):
+    loaded = em.datasets.load(name)
+    spectra = getattr(loaded, "image", loaded).spectra[:2000]
+    assert scaled_values(spectra.astype(dtype) * np.dtype(dtype).type(gain)) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["mixture", "six_compounds", "omphacite", "rough_particles", "portrait_edges"]
+)
+def test_expected_counts_without_noise_are_left_alone(name):
+    scene = em.datasets.load(name)
+    assert scaled_values(np.asarray(scene.expected, dtype=float)) is None
 
 
 # settings of PCA

@@ -45,6 +45,7 @@ class CountsEstimator(TransformerMixin, BaseEstimator):
         self._check_settings()
         spectra = self._check_spectra(X, reset=True)
         self._check_shape(spectra.shape)
+        _check_any(spectra)
         self._warn_of_scaling(spectra)
         self._fit(spectra)
         self.record_ = record_of(type(self).__name__, self.get_params(deep=False), spectra)
@@ -141,3 +142,13 @@ class CountsEstimator(TransformerMixin, BaseEstimator):
         tags.input_tags.sparse = True
         tags.input_tags.positive_only = True
         return tags
+
+
+def _check_any(spectra):
+    """Refuse counts that are all zero; lazy ones are not read for it."""
+    values = spectra.data if sp.issparse(spectra) else spectra
+    if not isinstance(spectra, LazyRows) and not values.any():
+        raise ValueError(
+            "counts are zero in every pixel; nothing can be unmixed. Check that the right signal "
+            "was loaded."
+        )
