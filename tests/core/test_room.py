@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import endmember as em
-from endmember.datasets import room
+from endmember.core import room
 
 CHECKOUT = Path(__file__).parents[2]
 NAME = "diamond_anvil_71gpa"
@@ -82,7 +82,7 @@ def test_unpacked_wheel_loads_its_own_data(wheel, tmp_path):
     code = f"""
 import hashlib
 import endmember as em
-from endmember.datasets.room import data_path
+from endmember.core.room import data_path
 path = data_path("files", "{NAME}.npz")
 print(em.__file__, path, hashlib.sha256(path.read_bytes()).hexdigest())
 print(em.datasets.load("{NAME}"))

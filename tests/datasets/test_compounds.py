@@ -6,11 +6,10 @@ from scipy.optimize import nnls
 from sklearn.cluster import KMeans
 
 import endmember as em
+from endmember.core.elements import line_width, xray_lines
 from endmember.datasets.compound import compound_spectrum, line_window, mass_fractions
-from endmember.datasets.elements import xray_lines
 from endmember.datasets.simulators.compounds import FORMULAE
 from endmember.datasets.simulators.grains import grain_map
-from endmember.datasets.xray import line_width
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import endmember as em
-from endmember.datasets.elements import edge_onset
+from endmember.core.elements import edge_onset
 
 
 def fit_references(spectra, references):

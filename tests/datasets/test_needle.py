@@ -10,7 +10,7 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 import endmember as em
-from endmember.datasets.elements import xray_lines
+from endmember.core.elements import xray_lines
 from endmember.datasets.simulators import needle
 
 SMALL = {"shape": (24, 20), "n_tilts": 9, "n_channels": 90}
@@ -208,7 +208,7 @@ def test_the_haadf_is_brightest_on_nickel(scene):
 
 def test_brightness_is_that_of_the_atoms():
     """Independent: densities and atomic weights of the table give the atoms in a nm³."""
-    from endmember.datasets.elements import atomic_weight
+    from endmember.core.elements import atomic_weight
 
     number = {"Ni": 28, "Cr": 24, "Si": 14}
     atoms = needle.DENSITIES / [atomic_weight(e) for e in needle.ELEMENTS]

@@ -8,8 +8,8 @@ import pytest
 import scipy.sparse as sp
 
 import endmember as em
+from endmember.core.elements import xray_lines
 from endmember.datasets.compound import molar_mass
-from endmember.datasets.elements import xray_lines
 from endmember.datasets.simulators.omphacite import FORMULAE
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import endmember as em
-from endmember.datasets import room
-from endmember.datasets.room import data_path
+from endmember.core import room
+from endmember.core.room import data_path
 
 NAMES = sorted(name for name, entry in em.datasets.names().items() if entry.sha256)
 MAPS = [name for name in NAMES if len(em.datasets.names()[name].shape) == 3]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from endmember.datasets import eels, elements, xray
+from endmember.core import elements
+from endmember.datasets import eels, xray
 
 AXIS = np.arange(2000) * 0.01 + 0.005  # keV
 
@@ -35,13 +36,13 @@ def test_a_line_stands_at_its_energy_with_its_area_and_width():
         assert line @ AXIS == pytest.approx(energy, abs=1e-4)
         sigma = np.sqrt(line @ (AXIS - energy) ** 2)
         channel = 0.01 / np.sqrt(12)  # a channel widens what it sums
-        expected = np.hypot(xray.line_width(energy) / 2.3548, channel)
+        expected = np.hypot(elements.line_width(energy) / 2.3548, channel)
         assert sigma == pytest.approx(expected, rel=2e-3)
 
 
 def test_the_width_is_what_detectors_are_sold_by_at_manganese():
-    assert xray.line_width(xray.MN_KA) == pytest.approx(0.130)
-    assert xray.line_width(0.525) < xray.line_width(6.4) < xray.line_width(9.0)
+    assert elements.line_width(elements.MN_KA) == pytest.approx(0.130)
+    assert elements.line_width(0.525) < elements.line_width(6.4) < elements.line_width(9.0)
 
 
 def test_families_take_the_areas_that_they_are_given():

@@ -6,8 +6,12 @@ import json
 from dataclasses import dataclass
 from functools import cache
 
-from endmember.datasets.room import checked_path
+import numpy as np
 
+from endmember.core.room import checked_path
+
+MN_KA = 5.8987  # keV, where detectors state their resolution
+WIDENING = 2.5e-3  # keV: growth of the squared width with the energy of the photon
 SHA256 = "9631b1279fdec122fb47a1ce245872fd99ef320ecffc4079de38ee5da8d1a74e"  # of lines.json
 
 
@@ -42,11 +46,29 @@ def xray_lines(element):
 
     Examples
     --------
-    >>> from endmember.datasets.elements import xray_lines
+    >>> from endmember.core.elements import xray_lines
     >>> xray_lines("Fe")["Ka"].energy
     6.4039
     """
     return {name: Line(*facts) for name, facts in _facts(element)["lines"].items()}
+
+
+def line_width(energy, *, resolution=0.130):
+    """Full width at half maximum of a line in keV.
+
+    Parameters
+    ----------
+    energy : float or ndarray
+        Photon energy in keV.
+    resolution : float, default=0.130
+        Width at Mn Kα in keV, as detectors are sold by.
+
+    References
+    ----------
+    J. I. Goldstein et al., Scanning Electron Microscopy and X-ray Microanalysis, 3rd ed. (2003),
+    eq. 7.1; the same relation as HyperSpy's.
+    """
+    return np.sqrt(resolution**2 + WIDENING * (np.asarray(energy) - MN_KA))
 
 
 def edge_onset(element, edge):
@@ -54,7 +76,7 @@ def edge_onset(element, edge):
 
     Examples
     --------
-    >>> from endmember.datasets.elements import edge_onset
+    >>> from endmember.core.elements import edge_onset
     >>> edge_onset("Ti", "L3")
     456.0
     """

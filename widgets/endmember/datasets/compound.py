@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from endmember.datasets.elements import atomic_weight
-from endmember.datasets.xray import bremsstrahlung, element_spectrum, line_width
+from endmember.core.elements import atomic_weight, line_width
+from endmember.datasets.xray import bremsstrahlung, element_spectrum
 
 # Counts in the strongest K line per mass fraction, relative to silicon: the inverse of a k-factor.
 # Illustrative: they fall to both sides as absorption and overvoltage make them fall in a bulk

@@ -8,11 +8,11 @@ from html import escape
 from importlib import import_module
 
 from endmember.core.image import SpectrumImage
+from endmember.core.room import checked_path, data_path
 from endmember.core.sources import open as as_image
 from endmember.datasets.catalogue import ENTRIES, LECTURES
 from endmember.datasets.online import fetch
 from endmember.datasets.packed import unpack
-from endmember.datasets.room import checked_path, data_path
 from endmember.datasets.scene import Scene
 
 HEADINGS = ("name", "what it is", "shape", "lecture", "licence")

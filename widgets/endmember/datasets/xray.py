@@ -5,30 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import erf
 
-from endmember.datasets.elements import xray_lines
+from endmember.core.elements import line_width, xray_lines
 
-MN_KA = 5.8987  # keV, where detectors state their resolution
-WIDENING = 2.5e-3  # keV: growth of the squared width with the energy of the photon
 TO_SIGMA = 2 * np.sqrt(2 * np.log(2))
 SOFT = 0.35  # keV, about which the window of the detector lets half of the photons pass
-
-
-def line_width(energy, *, resolution=0.130):
-    """Full width at half maximum of a line in keV.
-
-    Parameters
-    ----------
-    energy : float or ndarray
-        Photon energy in keV.
-    resolution : float, default=0.130
-        Width at Mn Kα in keV, as detectors are sold by.
-
-    References
-    ----------
-    J. I. Goldstein et al., Scanning Electron Microscopy and X-ray Microanalysis, 3rd ed. (2003),
-    eq. 7.1; the same relation as HyperSpy's.
-    """
-    return np.sqrt(resolution**2 + WIDENING * (np.asarray(energy) - MN_KA))
 
 
 def peak(axis, energy, *, resolution=0.130):
