@@ -2,7 +2,10 @@ from . import datasets as datasets
 from .core import metrics as metrics
 from .core.axes import Axis as Axis
 from .core.checks import ScaledCountsWarning as ScaledCountsWarning
+from .core.decomposition import Decomposition as Decomposition
+from .core.decomposition import decompose as decompose
 from .core.image import SpectrumImage as SpectrumImage
+from .core.line_maps import line_maps as line_maps
 from .core.nfindr import NFINDR as NFINDR
 from .core.nmf import NMF as NMF
 from .core.pca import PCA as PCA

@@ -54,21 +54,23 @@ def xray_lines(element):
 
 
 def line_width(energy, *, resolution=0.130):
-    """Full width at half maximum of a line in keV.
+    """Return the full width at half maximum of a line in keV.
 
     Parameters
     ----------
     energy : float or ndarray
         Photon energy in keV.
     resolution : float, default=0.130
-        Width at Mn Kα in keV, as detectors are sold by.
+        Width at Mn Kα in keV, as detectors are sold by. Soft lines have no width, and give 0, where
+        it is less than photons themselves make it.
 
     References
     ----------
     J. I. Goldstein et al., Scanning Electron Microscopy and X-ray Microanalysis, 3rd ed. (2003),
     eq. 7.1; the same relation as HyperSpy's.
     """
-    return np.sqrt(resolution**2 + WIDENING * (np.asarray(energy) - MN_KA))
+    square = resolution**2 + WIDENING * (np.asarray(energy) - MN_KA)
+    return np.sqrt(np.maximum(square, 0))
 
 
 def edge_onset(element, edge):

@@ -110,6 +110,39 @@ def to_signal(image):
     return dict2signal(tree, lazy=image.is_lazy)
 
 
+def components_to_signal(image, components):
+    """Return spectra along the axis of an image as a signal of its class, one after the other."""
+    counts = np.full((len(components), len(image.signal_axis)), np.nan)
+    kept = slice(None) if image.channel_mask is None else ~image.channel_mask
+    counts[:, kept] = components
+    return _signal_of_components(image, counts, [_entry(image.signal_axis, navigate=False)])
+
+
+def maps_to_signal(image, values):
+    """Return values of shape (n_pixels, n_components) as a signal of one map for each component."""
+    maps = np.moveaxis(image.fold(values), -1, 0).copy()
+    entries = [_entry(axis, navigate=False) for axis in image.navigation_axes]
+    return _signal_of_components(image, maps, entries, is_spectrum=False)
+
+
+def _signal_of_components(image, values, entries, *, is_spectrum=True):
+    from hyperspy.io import dict2signal
+
+    metadata = copy.deepcopy(image.metadata)
+    what = "components" if is_spectrum else "maps"
+    metadata.setdefault("General", {})["title"] = f"{image.title}: {what}".removeprefix(": ")
+    if not is_spectrum:
+        metadata.pop("Signal", None)  # what its spectra are: of a map, HyperSpy finds the class
+    components = Axis.uniform(len(values), name="component")
+    tree = {
+        "data": values,
+        "axes": [_entry(components, navigate=True), *entries],
+        "metadata": metadata,
+        "original_metadata": copy.deepcopy(image.original_metadata),
+    }
+    return dict2signal(tree)
+
+
 def _numbered(images):
     """Names beside images: HyperSpy would write α and β under the same key.
 
