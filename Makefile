@@ -22,8 +22,8 @@ book: $(VENV)/.book ## build the website, which needs no network and no server, 
 test: $(VENV)/.test ## set up once, run every test, the browser's too
 	@$(BIN)/python tests/run.py $(ARGS)
 
-bench: $(VENV)/.test ## side by side with the peers, ratios
-	@$(BIN)/python tests/bench/run.py $(ARGS)
+bench: $(VENV)/.test ## side by side with the peers, as ratios (ARGS=--quick on small data, ARGS=pca some rows)
+	@PYTHONPATH=tests $(BIN)/python -m bench.run $(ARGS)
 
 pins: ## pin anew what a workshop's machine runs on, in binder/requirements.txt
 	@env=$$(mktemp -d) && $(PYTHON) -m venv $$env && $$env/bin/python -m pip install --quiet '.[lab]' && \
