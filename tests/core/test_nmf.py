@@ -15,8 +15,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import endmember as em
-from endmember.core import nonnegative, poisson
-from endmember.core.nmf import GaussianProblem, Run, _from_chance
+from endmember.core import blocks, gaussian, nonnegative, poisson
+from endmember.core.gaussian import GaussianProblem, Spectra
+from endmember.core.nmf_compression import compress
+from endmember.core.nmf_rounds import Run
+from endmember.core.nmf_starts import from_chance, from_corners
 from endmember.core.poisson import PoissonProblem
 
 LOSSES = ["poisson", "gaussian"]
@@ -69,8 +72,9 @@ def test_no_round_raises_the_objective(loss, seed, dose):
     rng = np.random.default_rng(seed)
     counts = rng.poisson(dose * rng.dirichlet(np.ones(3), 40) @ rng.gamma(0.5, size=(3, 15)))
     counts[:2, :2] += 1
-    problem = {"poisson": PoissonProblem, "gaussian": GaussianProblem}[loss](counts)
-    run = Run(problem, _from_chance(counts, 3, np.random.RandomState(0)))
+    problem = PoissonProblem(counts) if loss == "poisson" else GaussianProblem(Spectra(counts))
+    start = from_chance(counts, 3, np.random.RandomState(0))
+    run = Run(problem, problem.abundances(start), start)
     for _ in range(30):
         present = run.abundances, run.components
         plain = run._improved(*present)[-1]
@@ -109,6 +113,45 @@ def test_gaussian_ends_no_higher_than_the_best_of_ten_starts(scene):
             best = min(best, ((counts - model) ** 2).sum() / 2)
     found = em.NMF(3, loss="gaussian", tol=1e-7, max_iter=5000).fit(counts).objective_history_[-1]
     assert found <= best * (1 + 1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_rounds_in_principal_components_leave_few_to_be_done_with_all_counts():
+    counts = em.datasets.load("portrait_edges", shape=(40, 40)).image.spectra.astype(float)
+    model = em.NMF(4, loss="gaussian").fit(counts)
+    plain = GaussianProblem(Spectra(counts))
+    start = from_corners(counts, 4, np.random.RandomState(0))
+    run = Run(plain, plain.abundances(start), start)
+    while run.kkt > model.tol:
+        run.go_round()
+    assert model.n_iter_ <= run.n_rounds / 3
+    assert model.objective_history_[-1] <= run.history[-1] * (1 + 1e-3)
+    assert model.kkt_ <= model.tol
+
+
+def test_compressed_spectra_hold_what_the_leading_components_hold():
+    """Within 1e-6 of the best that as many singular vectors explain (Eckart and Young)."""
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(50 * rng.dirichlet(np.ones(3), 300) @ rng.gamma(0.5, size=(3, 200)))
+    short = compress(Spectra(counts), 3)
+    values = np.linalg.svd(counts.astype(float), compute_uv=False)
+    assert short.squares() >= (values[:3] ** 2).sum()
+    np.testing.assert_allclose(
+        np.linalg.svd(short.scores, compute_uv=False)[:3], values[:3], rtol=1e-6
+    )
+
+
+def test_blocks_of_counts_too_large_to_convert_give_the_same_products(monkeypatch):
+    counts = np.random.default_rng(0).poisson(2.0, (50, 12)).astype(np.uint8)
+    whole = Spectra(counts)
+    monkeypatch.setattr(gaussian, "MOST_BYTES", 0)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 8 * 12 * 7)
+    parts = Spectra(counts)
+    assert parts.values is counts
+    for which, rows in [("times", 12), ("turned_times", 50)]:
+        matrix = np.random.default_rng(1).random((rows, 3))
+        np.testing.assert_allclose(getattr(parts, which)(matrix), getattr(whole, which)(matrix))
+    assert parts.squares() == whole.squares() == (counts.astype(float) ** 2).sum()
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -170,7 +213,7 @@ def test_omphacite_at_two_hundred_counts_gives_jadeite_and_carbon():
 
 
 def test_restarts_are_kept_and_the_best_of_them_wins():
-    scene = em.datasets.load("omphacite", shape=(48, 64), dose=500.0)
+    scene = em.datasets.load("omphacite", shape=(24, 32), dose=500.0)
     model = em.NMF(4, n_restarts=3).fit(scene.image.spectra)
     ends = [restart.objective for restart in model.restarts_]
     assert len(ends) == 4

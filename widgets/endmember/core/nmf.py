@@ -7,24 +7,27 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_scalar
+from threadpoolctl import threadpool_limits
 
 from endmember.core.blocks import stack_blocks
 from endmember.core.estimators import CountsEstimator
+from endmember.core.gaussian import GaussianProblem, Spectra
 from endmember.core.metrics import match_components
-from endmember.core.nfindr import NFINDR
-from endmember.core.nonnegative import solve_nonnegative
-from endmember.core.pca import PCA
+from endmember.core.nmf_compression import compress, is_worthwhile
+from endmember.core.nmf_rounds import Run
+from endmember.core.nmf_starts import (
+    from_chance,
+    from_corners,
+    from_short_corners,
+    from_singular_vectors,
+)
 from endmember.core.poisson import PoissonProblem
 from endmember.core.progress import is_stopped_by
 
 LOSSES = ("poisson", "gaussian")
-FIRST, FASTER, SLOWER, FARTHEST = 0.5, 1.1, 0.4, 3.0  # how far ahead a round begins
-KEPT = 0.1  # of a number, at least, where a round begins ahead of it
-FLOOR = 1e-3  # of the mean, added to a start: what begins at zero would stay there
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,11 @@ class NMF(CountsEstimator):
     Notes
     -----
     Poisson factors are found by coordinate descent with Newton's method [2]_, alternating between
-    pixels and channels; Gaussian ones by alternating non-negative least squares [4]_. The time
-    goes with the counts that are not zero. Pixels and channels without counts stay zero.
+    pixels and channels; Gaussian ones by alternating non-negative least squares [4]_, first on
+    the counts projected on a few principal components, where a round costs little, and then on
+    all counts until these say that it is optimal: `objective_history_` and `n_iter_` tell of the
+    rounds on all counts. The time goes with the counts that are not zero. Pixels and channels
+    without counts stay zero.
 
     References
     ----------
@@ -133,8 +139,10 @@ class NMF(CountsEstimator):
 
     def _fit(self, spectra):
         spectra = stack_blocks(spectra)
-        problem = _problem(spectra, self.loss)
-        runs = [self._run(problem, start) for start in self._starts(spectra)]
+        # Products with few components are narrow: two BLAS threads mostly wait for each other.
+        with threadpool_limits(1 if self.loss == "gaussian" else None, user_api="blas"):
+            problem, short = self._problems(spectra)
+            runs = [self._run(problem, short, start) for start in self._starts(spectra, short)]
         best = min(runs, key=lambda run: run.history[-1])
         self.objective_history_ = np.array(best.history)
         self.n_iter_, self.kkt_ = len(best.history) - 1, best.kkt
@@ -152,7 +160,7 @@ class NMF(CountsEstimator):
             )
 
     def _transform(self, spectra):
-        problem = _problem(stack_blocks(spectra), self.loss)
+        problem = self._problem(stack_blocks(spectra))
         abundances = problem.abundances(self.components_)
         for _ in range(self.max_iter):
             abundances, away = problem.improve_abundances(abundances, self.components_)
@@ -168,152 +176,47 @@ class NMF(CountsEstimator):
         if self.loss not in LOSSES:
             raise ValueError(f"loss is {self.loss!r}; choose one of {LOSSES}.")
 
-    def _starts(self, spectra):
-        rng = check_random_state(self.random_state)
-        yield _from_corners(spectra, self.n_components, rng)
-        if self.n_restarts:
-            yield _from_singular_vectors(spectra, self.n_components)
-        for _ in range(self.n_restarts - 1):
-            yield _from_chance(spectra, self.n_components, rng)
+    def _problem(self, spectra):
+        return PoissonProblem(spectra) if self.loss == "poisson" else _gaussian(spectra)
 
-    def _run(self, problem, components):
-        run = Run(problem, components)
+    def _problems(self, spectra):
+        """Return the problem, and the same in few principal components where that pays."""
+        problem = self._problem(spectra)
+        if self.loss == "poisson" or not is_worthwhile(spectra.shape, self.n_components):
+            return problem, None
+        return problem, GaussianProblem(compress(problem.spectra, self.n_components))
+
+    def _starts(self, spectra, short):
+        rng = check_random_state(self.random_state)
+        if short is None:
+            yield from_corners(spectra, self.n_components, rng)
+        else:
+            yield from_short_corners(short.spectra, spectra, self.n_components, rng)
+        if self.n_restarts:
+            yield from_singular_vectors(spectra, self.n_components)
+        for _ in range(self.n_restarts - 1):
+            yield from_chance(spectra, self.n_components, rng)
+
+    def _run(self, problem, short, components):
+        """Go round in few principal components first, if they are given, then with all counts."""
+        if short is None:
+            run = Run(problem, problem.abundances(components), components)
+            return self._finish(run, 0.0)
+        first = self._finish(Run(short, short.abundances(components), components), 0.0, until=0.5)
+        run = Run(problem, first.abundances, first.components)
+        run.was_stopped = first.was_stopped
+        return self._finish(run, 0.5)
+
+    def _finish(self, run, since, until=1.0):
         while not run.was_stopped and run.kkt > self.tol and run.n_rounds < self.max_iter:
             run.go_round()
-            run.was_stopped = is_stopped_by(
-                self.callback, run.n_rounds / self.max_iter, run.history[-1]
-            )
+            fraction = since + (until - since) * run.n_rounds / self.max_iter
+            run.was_stopped = is_stopped_by(self.callback, fraction, run.history[-1])
         return run
 
 
-class Run:
-    """The rounds from one start, each begun a little farther along the way of the last one.
-
-    A round that does not lower the objective is done again from where the last one ended, which
-    always does, and the next ones begin less far ahead: extrapolation with restarts [1]_.
-
-    References
-    ----------
-    .. [1] A. M. S. Ang and N. Gillis, Neural Computation 31 (2019) 417, doi:10.1162/neco_a_01157.
-    """
-
-    def __init__(self, problem, components):
-        self.problem = problem
-        self.components = components
-        self.abundances = problem.abundances(components)
-        self.before = self.abundances, self.components
-        self.ahead = 0.0
-        self.history = [problem.objective(self.abundances, components)]
-        self.kkt = np.inf
-        self.was_stopped = False
-
-    @property
-    def n_rounds(self):
-        """Rounds so far."""
-        return len(self.history) - 1
-
-    def go_round(self):
-        """Improve the abundances, then the components."""
-        present = self.abundances, self.components
-        found = self._improved(*map(self._farther, present, self.before))
-        if found[-1] > self.history[-1] and self.ahead > 0:
-            self.ahead *= SLOWER
-            found = self._improved(*present)
-        else:
-            self.ahead = min(FARTHEST, max(FIRST, self.ahead * FASTER))
-        self.before = present
-        self.abundances, self.components, self.kkt, objective = found
-        self.history.append(min(objective, self.history[-1]))  # what rises then is rounding
-
-    def _improved(self, abundances, components):
-        problem = self.problem
-        abundances, away = problem.improve_abundances(abundances, components)
-        components, also = problem.improve_components(abundances, components)
-        return abundances, components, away + also, problem.objective(abundances, components)
-
-    def _farther(self, present, before):
-        """Go on in the direction of the last round, never to zero or past it."""
-        return np.maximum(present + self.ahead * (present - before), KEPT * present)
-
-
-class GaussianProblem:
-    """Half the sum of squares of counts and model, each factor exactly optimal in its turn."""
-
-    def __init__(self, spectra):
-        self.spectra = spectra
-        values = spectra.data if sp.issparse(spectra) else spectra
-        self.squares = float((values.astype(np.float64) ** 2).sum())
-
-    def abundances(self, components):
-        """Return the abundances to begin with."""
-        return self.improve_abundances(None, components)[0]
-
-    def improve_abundances(self, abundances, components):
-        """Return optimal abundances, and how far the present ones were from it."""
-        gram, corr = components @ components.T, _product(self.spectra, components.T)
-        return solve_nonnegative(gram, corr), self._away(gram, corr, abundances)
-
-    def improve_components(self, abundances, components):
-        """Return optimal components, and how far the present ones were from it."""
-        gram, corr = abundances.T @ abundances, _product(self.spectra.T, abundances)
-        return solve_nonnegative(gram, corr).T.copy(), self._away(gram, corr, components.T)
-
-    def objective(self, abundances, components):
-        """Return half the sum of squares."""
-        cross = (_product(self.spectra, components.T) * abundances).sum()
-        own = ((abundances.T @ abundances) * (components @ components.T)).sum()
-        return float(max(0.0, (self.squares - 2 * cross + own) / 2))
-
-    def _away(self, gram, corr, factor):
-        if factor is None:
-            return np.inf
-        return float(np.abs(factor * (factor @ gram - corr)).sum() / max(self.squares, 1e-300))
-
-
-def _problem(spectra, loss):
-    return PoissonProblem(spectra) if loss == "poisson" else GaussianProblem(spectra)
-
-
-def _product(spectra, matrix):
-    return np.asarray(spectra.astype(np.float64) @ matrix)
-
-
-def _from_corners(spectra, n_components, rng):
-    """Begin from the purest pixels, or from chance where the pixels have no so many corners."""
-    try:
-        nfindr = NFINDR(n_components, random_state=rng, n_restarts=2)
-        found = nfindr._fit_within(spectra).components_
-    except ValueError:
-        return _from_chance(spectra, n_components, rng)
-    return _lifted(found)
-
-
-def _from_singular_vectors(spectra, n_components):
-    """Begin from the larger halves of the singular vectors, with their means in place of zeros."""
-    pca = PCA(n_components, weighting="none")._fit_within(spectra)
-    scores = pca._transform(spectra)
-    found = np.array(list(map(_larger_half, pca.components_, scores.T)))
-    return _lifted(np.where(found > 0, found, found.mean()))
-
-
-def _larger_half(spectrum, scores):
-    """Return the positive or the negative half of a singular vector, whichever explains more."""
-    halves = [(np.clip(s * spectrum, 0, None), np.clip(s * scores, 0, None)) for s in (1, -1)]
-    return max(halves, key=lambda half: np.linalg.norm(half[0]) * np.linalg.norm(half[1]))[0]
-
-
-def _from_chance(spectra, n_components, rng):
-    """Begin from sums of all pixels with random weights."""
-    weights = rng.gamma(0.3, size=(n_components, spectra.shape[0]))
-    return _lifted(_product(spectra.T, weights.T).T)
-
-
-def _lifted(components):
-    """Lift zeros off the ground, where the channel holds counts at all."""
-    total = components.sum(axis=1, keepdims=True)
-    components = components / np.where(total > 0, total, 1)
-    mean = components.mean(axis=0)
-    return components + FLOOR * np.where(mean > 0, mean + mean.mean(), 0)
+def _gaussian(spectra):
+    return GaussianProblem(Spectra(spectra))
 
 
 def _in_order(abundances, components, spectra):

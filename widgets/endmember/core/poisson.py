@@ -72,6 +72,10 @@ class PoissonProblem:
         modelled = float(abundances.sum(axis=0) @ components.sum(axis=1))
         return max(0.0, self.best - explained + modelled)
 
+    def feasible(self, abundances):
+        """Return abundances that may begin a round."""
+        return abundances
+
     def _improve(self, rows, mine, theirs):
         mine, theirs = mine.copy(order="C"), np.ascontiguousarray(theirs)
         away = rows.descend(theirs, mine)
