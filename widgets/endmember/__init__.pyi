@@ -6,6 +6,7 @@ from .core.decomposition import Decomposition as Decomposition
 from .core.decomposition import decompose as decompose
 from .core.image import SpectrumImage as SpectrumImage
 from .core.line_maps import line_maps as line_maps
+from .core.mcr import MCRALS as MCRALS
 from .core.nfindr import NFINDR as NFINDR
 from .core.nmf import NMF as NMF
 from .core.pca import PCA as PCA
