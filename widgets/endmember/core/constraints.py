@@ -293,7 +293,10 @@ def solve_simplex(gram, corr):
     abundances = np.empty(corr.shape)
     high = corr.max(axis=1)  # above, nothing is left
     low = high - np.abs(gram).max()  # below, more than 1
-    multiplier, rows = low + (high - low) / 2, np.arange(len(corr))
+    # Newton's method from where all components would take part, if none could be negative.
+    everywhere = linalg.pinvh(gram).sum(axis=0)
+    multiplier = np.clip((corr @ everywhere - 1) / everywhere.sum(), low, high)
+    rows = np.arange(len(corr))
     for _ in range(MOST_STEPS):
         found = solve_nonnegative(gram, corr[rows] - multiplier[:, None])
         abundances[rows] = found
@@ -316,11 +319,13 @@ def _lifted(gram):
 
 def _slopes(gram, abundances):
     """Return how fast each pixel's sum falls with the multiplier; tiny where nothing is left."""
-    patterns, which = np.unique(abundances > 0, axis=0, return_inverse=True)
-    slopes = np.full(len(patterns), np.finfo(float).tiny)
-    for i, used in enumerate(patterns):
-        if used.any():
-            slopes[i] = max(linalg.pinvh(gram[np.ix_(used, used)]).sum(), slopes[i])
+    used = abundances > 0
+    codes = used @ 2.0 ** np.arange(used.shape[1])  # one for each choice of components
+    _, firsts, which = np.unique(codes, return_index=True, return_inverse=True)
+    slopes = np.full(len(firsts), np.finfo(float).tiny)
+    for i, chosen in enumerate(used[firsts]):
+        if chosen.any():
+            slopes[i] = max(linalg.pinvh(gram[np.ix_(chosen, chosen)]).sum(), slopes[i])
     return slopes[which.ravel()]
 
 
