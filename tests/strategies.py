@@ -186,3 +186,25 @@ def spectra_in(form, counts):
 
 
 ESTIMATOR_FORMS = ["dense", "fortran", "csr", "messy csr", "csc", "dask", "dask csr"]
+
+
+WAYS = ["compiled", "python"]
+
+
+def call(kernel, way):
+    """The compiled kernel, or the Python function behind it."""
+    return kernel if way == "compiled" else kernel.py_func
+
+
+@st.composite
+def csr_counts(draw):
+    """Small CSR counts, empty rows and columns among them, and a weight for every row."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    shape = draw(st.tuples(st.integers(1, 9), st.integers(1, 7)))
+    dtype = draw(st.sampled_from([np.uint8, np.uint16, np.float64]))
+    density = draw(st.sampled_from([0.0, 0.2, 1.0]))
+    counts = rng.integers(0, 200, shape) * (rng.random(shape) < density)
+    index = draw(st.sampled_from([np.int32, np.int64]))
+    flat = sp.csr_array(counts.astype(dtype))
+    flat.indptr, flat.indices = flat.indptr.astype(index), flat.indices.astype(index)
+    return flat, rng.random(shape[0]) * (rng.random(shape[0]) < 0.8)

@@ -5,23 +5,46 @@ What calls compiled code has a twin in NumPy, named ``..._numpy``: its reference
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import scipy.sparse as sp
 
-from endmember._kernels.gram import gram_csr, index_columns
+from endmember._kernels.gram import gram_rows, index_columns, mirror
+from endmember._kernels.rows import moment_rows, spread_rows, square_rows, sum_rows, times_rows
 from endmember._kernels.sinkhorn import sweep_csr, sweep_dense
 from endmember.core.binning import total
 from endmember.core.blocks import row_blocks
 from endmember.core.checks import read_only
+from endmember.core.threads import in_parts, row_parts
+
+GRAM_COUNTS = 100_000  # at a time: they stay in the processor's cache
+GRAM_STRIPS = 8
+VECTORS = 8  # that a kernel multiplies at a time
 
 
 def marginals(spectra):
     """Return the sums of the pixels and of the channels, as float64."""
     rows, columns = [], np.zeros(spectra.shape[1])
     for block in row_blocks(spectra):
-        rows.append(total(block, axis=1).astype(np.float64))
-        columns += total(block, axis=0)
+        of_rows, of_columns = block_marginals(block)
+        rows.append(of_rows)
+        columns += of_columns
     return np.concatenate(rows), columns
+
+
+def block_marginals(block):
+    """Return the sums of the pixels and of the channels of one block."""
+    if not sp.issparse(block):
+        return total(block, axis=1).astype(np.float64), total(block, axis=0).astype(np.float64)
+    arrays = _csr_arrays(block)
+    parts = row_parts(block.indptr)
+    rows, columns = np.zeros(block.shape[0]), np.zeros((len(parts), block.shape[1]))
+    in_parts(
+        lambda i, start, stop: sum_rows(*arrays, start, stop, rows, columns[i]),
+        [(i, *part) for i, part in enumerate(parts)],
+    )
+    return rows, columns.sum(axis=0)
 
 
 def filling(spectra, pixels, channels):
@@ -69,12 +92,23 @@ def weighted_gram(spectra, weights):
     start = 0
     for block in row_blocks(spectra):
         stop = start + block.shape[0]
-        if sp.issparse(block):
-            gram += _gram_of_csr(block, weights[start:stop])
-        else:
-            scaled = block * np.sqrt(weights[start:stop])[:, None]
-            gram += scaled.T @ scaled
+        add_gram(block, weights[start:stop], gram)
         start = stop
+    return mirrored(gram)
+
+
+def add_gram(block, weights, gram):
+    """Add the weighted Gram matrix of one block to `gram`, at least from its diagonal on."""
+    if sp.issparse(block):
+        _add_gram_of_csr(block, np.ascontiguousarray(weights), gram)
+    else:
+        scaled = block * np.sqrt(weights)[:, None]
+        gram += scaled.T @ scaled
+
+
+def mirrored(gram):
+    """Fill what lies below the diagonal of a Gram matrix, in place, and return it."""
+    mirror(gram)
     return gram
 
 
@@ -109,26 +143,124 @@ def sinkhorn_sweep_numpy(spectra, column_weights, row_weights):
 
 def times(spectra, matrix):
     """Return ``spectra @ matrix`` as float64, dense."""
-    return np.concatenate([_float(block) @ matrix for block in row_blocks(spectra)])
+    return np.concatenate([_times(block, matrix) for block in row_blocks(spectra)])
+
+
+def _times(block, matrix):
+    if not sp.issparse(block):
+        return _float(block) @ matrix
+    columns = np.ascontiguousarray(matrix, dtype=np.float64)
+    out = np.zeros((block.shape[0], *columns.shape[1:]))
+    arrays, pairs = _csr_arrays(block), (columns.reshape(len(columns), -1), _as_columns(out))
+    in_parts(
+        lambda start, stop: times_rows(*arrays, pairs[0], start, stop, pairs[1]),
+        row_parts(block.indptr),
+    )
+    return out
 
 
 def times_squared(spectra, vector):
     """Return ``spectra**2 @ vector`` as float64: a weighted norm of every pixel."""
-    return np.concatenate([_float(block) ** 2 @ vector for block in row_blocks(spectra)])
+    return np.concatenate([_times_squared(block, vector) for block in row_blocks(spectra)])
 
 
-def _gram_of_csr(block, weights):
-    n_channels = block.shape[1]
-    starts = np.zeros(n_channels + 1, dtype=np.int64)
-    positions = np.empty(block.nnz, dtype=np.int64)
-    pixels = np.empty(block.nnz, dtype=np.int32)
-    indptr, indices, counts = _csr_arrays(block)
-    index_columns(indptr, indices, starts, positions, pixels)
-    gram = np.zeros((n_channels, n_channels))
-    gram_csr(
-        indptr, indices, counts, np.ascontiguousarray(weights), starts, positions, pixels, gram
+def _times_squared(block, vector):
+    if not sp.issparse(block):
+        return _float(block) ** 2 @ vector
+    norms, arrays = np.zeros(block.shape[0]), _csr_arrays(block)
+    weights = np.ascontiguousarray(vector, dtype=np.float64)
+    in_parts(
+        lambda start, stop: square_rows(*arrays, weights, start, stop, norms),
+        row_parts(block.indptr),
     )
-    return gram
+    return norms
+
+
+def spread(spectra, weights, vectors):
+    """Return ``spectra.T @ diag(weights) @ spectra @ vectors``, the Gram matrix never made.
+
+    Parameters
+    ----------
+    spectra : ndarray, CSR array or LoadedBlocks of shape (n_pixels, n_channels)
+        Counts.
+    weights : ndarray of float64, shape (n_pixels,)
+        Weight of every pixel.
+    vectors : ndarray of float64, shape (n_channels, n_vectors)
+        What is multiplied.
+    """
+    found, start = np.zeros(vectors.shape), 0
+    for block in row_blocks(spectra):
+        stop = start + block.shape[0]
+        found += _spread(block, weights[start:stop], vectors)
+        start = stop
+    return found
+
+
+def _spread(block, weights, vectors):
+    if not sp.issparse(block):
+        block = _float(block)
+        return block.T @ ((block @ vectors) * weights[:, None])
+    arrays, weights = _csr_arrays(block), np.ascontiguousarray(weights)
+    n_channels, n_vectors = vectors.shape
+    parts, n_slabs = row_parts(block.indptr), -(-n_vectors // VECTORS)
+    slabs = np.zeros((n_slabs, n_channels, VECTORS))  # the last one filled up with zeros
+    for k in range(n_vectors):
+        slabs[k // VECTORS, :, k % VECTORS] = vectors[:, k]
+    outs = np.zeros((len(parts), *slabs.shape))
+    in_parts(
+        lambda i, j, start, stop: spread_rows(*arrays, weights, slabs[j], start, stop, outs[i, j]),
+        [(i, j, *part) for i, part in enumerate(parts) for j in range(n_slabs)],
+    )
+    return np.hstack(list(outs.sum(axis=0)))[:, :n_vectors]
+
+
+def near_diagonals(spectra, weights):
+    """Return the diagonal of the weighted Gram matrix and the one above it, which ends in zero."""
+    found, start = np.zeros((2, spectra.shape[1])), 0
+    for block in row_blocks(spectra):
+        stop = start + block.shape[0]
+        found += _near_diagonals(block, np.ascontiguousarray(weights[start:stop]))
+        start = stop
+    return found
+
+
+def _near_diagonals(block, weights):
+    if not sp.issparse(block):
+        block = _float(block)
+        neighbours = np.zeros(block.shape[1])
+        neighbours[:-1] = np.einsum("p,pc,pc->c", weights, block[:, :-1], block[:, 1:])
+        return np.stack([weights @ block**2, neighbours])
+    arrays, parts = _csr_arrays(block), row_parts(block.indptr)
+    sums = np.zeros((len(parts), 2, block.shape[1]))
+    in_parts(
+        lambda i, start, stop: moment_rows(*arrays, weights, start, stop, *sums[i]),
+        [(i, *part) for i, part in enumerate(parts)],
+    )
+    return sums.sum(axis=0)
+
+
+def _add_gram_of_csr(block, weights, gram):
+    n_channels = block.shape[1]
+    arrays = _csr_arrays(block)
+    edges = _edges(block.indptr, GRAM_COUNTS)
+    most = int(np.diff(block.indptr[edges]).max(initial=0))
+    starts = np.zeros(n_channels + 1, dtype=np.int64)
+    lists = starts, np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
+    n_strips = GRAM_STRIPS if block.indptr[-1] > GRAM_COUNTS else 1
+    strips = [(first, n_strips) for first in range(n_strips)]
+    for start, stop in pairwise(edges):
+        index_columns(*arrays[:2], start, stop, *lists)
+        in_parts(lambda first, step: gram_rows(*arrays, weights, *lists, first, step, gram), strips)
+
+
+def _edges(indptr, n_counts):
+    """First row of every run of rows that hold about so many counts, and the number of rows."""
+    cuts = np.searchsorted(indptr, np.arange(n_counts, indptr[-1], n_counts))
+    return np.unique(np.concatenate([[0], cuts, [indptr.size - 1]])).tolist()
+
+
+def _as_columns(values):
+    return values.reshape(len(values), -1)
 
 
 def _csr_arrays(block):

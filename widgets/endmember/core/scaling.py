@@ -41,19 +41,34 @@ class Scaling:
 
 def choose_scaling(spectra, weighting, *, gain, min_counts):
     """Return the scaling that `weighting` names."""
-    sums = marginals(spectra)
-    if not sums[0].any():
+    if weighting == "biwhiten":
+        check_any(marginals(spectra)[0])
+        return biwhitening(spectra, gain=gain, min_counts=min_counts)
+    return scaling_of_sums(*marginals(spectra), weighting, gain=gain)
+
+
+def scaling_of_sums(pixel_sums, channel_sums, weighting, *, gain):
+    """Return the scaling that `weighting` names, where sums of the counts are all it needs."""
+    check_any(pixel_sums)
+    if weighting == "poisson":
+        return keenan_kotula(pixel_sums, channel_sums, gain=gain)
+    n_pixels, n_channels = pixel_sums.size, channel_sums.size
+    mean_count = pixel_sums.sum() / (n_pixels * n_channels)
+    return Scaling(np.ones(n_pixels), np.ones(n_channels), noise=gain * mean_count)
+
+
+def pixel_factors(pixel_sums, weighting, *, gain):
+    """Return the factors of pixels that :func:`scaling_of_sums` gives, which need no others."""
+    return _inverse_root(gain * pixel_sums) if weighting == "poisson" else np.ones(pixel_sums.size)
+
+
+def check_any(pixel_sums):
+    """Refuse counts that are zero everywhere."""
+    if not pixel_sums.any():
         raise ValueError(
             "counts are zero in every pixel; nothing can be unmixed. Check that the right signal "
             "was loaded."
         )
-    if weighting == "poisson":
-        return keenan_kotula(*sums, gain=gain)
-    if weighting == "biwhiten":
-        return biwhitening(spectra, gain=gain, min_counts=min_counts)
-    mean_count = sums[0].sum() / (spectra.shape[0] * spectra.shape[1])
-    n_pixels, n_channels = spectra.shape
-    return Scaling(np.ones(n_pixels), np.ones(n_channels), noise=gain * mean_count)
 
 
 def keenan_kotula(pixel_sums, channel_sums, *, gain=1.0):
@@ -67,7 +82,7 @@ def keenan_kotula(pixel_sums, channel_sums, *, gain=1.0):
     Keenan and Kotula, Surf. Interface Anal. 36 (2004) 203, doi:10.1002/sia.1657.
     """
     mean_spectrum = channel_sums / channel_sums.sum()
-    return Scaling(_inverse_root(gain * pixel_sums), _inverse_root(mean_spectrum))
+    return Scaling(pixel_factors(pixel_sums, "poisson", gain=gain), _inverse_root(mean_spectrum))
 
 
 def biwhitening(spectra, *, gain=1.0, min_counts=20):

@@ -264,7 +264,7 @@ class RankState(tl.HasTraits):
                 self.status = "running"
                 n_kept = min(self.max_rank + N_BEYOND, self.image.n_pixels, self.image.n_channels)
                 try:
-                    pca = PCA(n_kept, weighting=weighting).fit(self.image.spectra)
+                    pca = PCA(n_kept, weighting=weighting, solver="gram").fit(self.image.spectra)
                 finally:
                     self.status = "idle"
                 self._fitted[weighting] = pca

@@ -1,0 +1,41 @@
+"""Work shared out among threads, in parts that do not depend on how many there are."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numba
+import numpy as np
+
+N_PARTS = 16  # of about equal work: enough for any number of threads of a laptop
+SERIAL_BELOW = 1_000_000  # counts that are not zero: less than 5 ms of work
+
+
+def in_parts(job, parts):
+    """Call ``job(*part)`` for every part, on as many threads as Numba may use.
+
+    Kernels that let go of the interpreter run side by side. Parts write to places of their own, so
+    that any number of threads gives the same bits.
+    """
+    n_threads = min(numba.get_num_threads(), len(parts))
+    if n_threads < 2:
+        for part in parts:
+            job(*part)
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        for done in [pool.submit(job, *part) for part in parts]:
+            done.result()
+
+
+def row_parts(indptr, n_parts=N_PARTS):
+    """Return the first row of every part of CSR rows, and the one after its last.
+
+    Parts hold about as many numbers as each other; few numbers make one part.
+    """
+    n_rows, n_held = indptr.size - 1, int(indptr[-1])
+    if n_held < SERIAL_BELOW:
+        return [(0, n_rows)]
+    cuts = np.searchsorted(indptr, np.linspace(0, n_held, n_parts + 1)[1:-1])
+    edges = np.unique(np.concatenate([[0], cuts, [n_rows]])).tolist()
+    return list(pairwise(edges))
