@@ -1,5 +1,6 @@
 from . import datasets as datasets
 from .core import metrics as metrics
+from .core.abundances import fit_abundances as fit_abundances
 from .core.axes import Axis as Axis
 from .core.checks import ScaledCountsWarning as ScaledCountsWarning
 from .core.decomposition import Decomposition as Decomposition

@@ -1,10 +1,11 @@
-"""Non-negative abundances of given endmembers, by least squares."""
+"""Non-negative abundances of given endmembers, by least squares, free or summing to one."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import nnls
 
+from endmember._kernels.abundances import sum_to_one_chunks, sum_to_one_rows
 from endmember._kernels.nnls import invert_subsets, solve_chunks, solve_rows
 
 MOST_IN_TABLE = 10  # components: beyond, a table of 2**n inverses costs more than it saves
@@ -58,6 +59,44 @@ def _solve(gram, corr):
         n_open = np.zeros(-(-len(corr) // CHUNK), dtype=np.int64)
         solve_chunks(gram, table, corr, abundances, CHUNK, n_open)
     return solve_nonnegative_scipy(gram, corr) if np.any(n_open) else abundances
+
+
+def solve_sum_to_one(gram, corr, sums=None):
+    """Return ``argmin a @ gram @ a / 2 - corr[p] @ a`` with ``a >= 0`` and ``sums @ a = 1``.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (n_components, n_components)
+        Products of the endmembers with each other, all of them of length above zero.
+    corr : ndarray of shape (n_pixels, n_components)
+        Products of the spectra with the endmembers.
+    sums : ndarray of shape (n_components,), optional
+        What one unit of each abundance adds to the sum, above zero; by default 1.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_pixels, n_components)
+        The exact solution, by an active set. Where `gram` is singular, one of many.
+
+    References
+    ----------
+    D. C. Heinz and C.-I. Chang, IEEE Transactions on Geoscience and Remote Sensing 39 (2001) 529,
+    https://doi.org/10.1109/36.911111.
+    """
+    gram, corr = (np.asarray(values, dtype=np.float64) for values in (gram, corr))
+    lengths = np.sqrt(np.diag(gram))
+    sums = (np.ones(len(gram)) if sums is None else np.asarray(sums, np.float64)) / lengths
+    scaled, corr = gram / np.outer(lengths, lengths), np.ascontiguousarray(corr / lengths)
+    across = len(sums) * sums / (sums @ sums)  # the sum is known: this changes nothing along it
+    scaled, corr = scaled + np.outer(across, sums), corr + across
+    if np.linalg.eigvalsh(scaled)[0] < NEARLY_SINGULAR:
+        scaled += NEARLY_SINGULAR * np.eye(len(gram))
+    abundances = np.zeros(corr.shape)
+    if len(corr) < SERIAL_BELOW:
+        sum_to_one_rows(scaled, corr, sums, abundances, 0, len(corr))
+    else:
+        sum_to_one_chunks(scaled, corr, sums, abundances, CHUNK)
+    return abundances / lengths
 
 
 def solve_nonnegative_scipy(gram, corr):
