@@ -9,7 +9,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import approx_fprime, lsq_linear, nnls
 from sklearn.base import clone
@@ -90,8 +90,10 @@ def unimodal_by_force(values, weights):
     return min(left)
 
 
+@example(values=[1, 3, 2, -6, -1, 4, -2], seed=0, is_even=True)  # depths below zero cost nothing
+@example(values=[5, -6, -1, -9, 4, 0, 2], seed=0, is_even=True)
 @given(
-    values=st.lists(st.integers(-3, 9), min_size=1, max_size=8),
+    values=st.lists(st.integers(-9, 9), min_size=1, max_size=8),
     seed=SEEDS,
     is_even=st.booleans(),
 )
@@ -369,6 +371,28 @@ def test_it_begins_from_spectra_or_from_abundances_and_keeps_their_order(scene):
             model = em.MCRALS(3, init=init).fit(counts)
             found = em.metrics.match_components(model.components_, scene.endmembers[order]).found
             np.testing.assert_array_equal(found, range(3))
+
+
+def test_what_is_held_goes_to_the_spectrum_or_the_map_that_comes_nearest(scene):
+    counts, weights = scene.image.spectra.astype(float), np.ones(scene.image.n_channels)
+    known = np.full(scene.endmembers.shape, np.nan)
+    known[2, 10:50] = 7 * scene.endmembers[0, 10:50]
+    problem = Problem(counts, weights, Constraints("nonnegative", known_spectra=known))
+    expected = scene.endmembers.copy()
+    begun = problem.arranged(expected)  # seven times as high as the start: so is all of it then
+    np.testing.assert_array_equal(begun[2, 10:50], known[2, 10:50])
+    np.testing.assert_allclose(begun[2], 7 * expected[0], rtol=1e-12)
+
+    absent = np.zeros((576, 3), dtype=bool)
+    absent[scene.abundances[:, 1] < 0.2, 0] = True
+    problem = Problem(counts, weights, Constraints("nonnegative", absent_abundances=absent))
+    np.testing.assert_array_equal(problem.arranged(expected)[0], expected[1])
+
+
+def test_a_spectrum_that_no_pixel_holds_stays_to_be_taken_up_later():
+    problem = Problem(elution(), np.ones(40), Constraints("nonnegative"))
+    abundances = SHAPES * [1, 0, 1]
+    np.testing.assert_array_equal(problem.components(abundances, SPECTRA)[1], SPECTRA[1])
 
 
 def test_where_pixels_have_no_corners_it_begins_by_chance():
@@ -731,6 +755,17 @@ def test_a_partly_known_spectrum_keeps_that_part_in_the_band():
     for edge in (band.lower_spectra, band.upper_spectra):
         ratio = edge[0, 15:18] / known[0, 15:18]
         np.testing.assert_allclose(ratio, ratio[0], rtol=1e-6)
+
+
+def test_one_known_channel_says_how_high_a_spectrum_is_but_not_of_what_shape():
+    free = feasible_model(3)
+    known = np.full(free.components_.shape, np.nan)
+    known[0, 12] = 5.0
+    held, wide = feasible_model(3, known_spectra=known), free.ambiguity_band()
+    band = held.ambiguity_band()
+    assert held.components_[0, 12] == 5.0
+    np.testing.assert_allclose(band.largest, wide.largest, rtol=1e-3)
+    np.testing.assert_allclose(band.smallest, wide.smallest, rtol=1e-3)
 
 
 @settings(max_examples=15)

@@ -253,7 +253,7 @@ class MCRALS(CountsEstimator):
         init = np.array(self.init, dtype=np.float64)
         if init.shape == (problem.spectra.shape[0], self.n_components):
             return problem.rules.abundances.put_held(init), None
-        return None, problem.rules.spectra.put_held(init.T).T
+        return None, problem.with_held(init)
 
     def _corners(self, spectra):
         """Return spectra of the purest pixels, or by chance where there are not so many."""
@@ -336,7 +336,18 @@ class Problem:
             maps = solve_nonnegative(weighted @ found.T, times(self.spectra, weighted.T))
             costs += [[_angle_to(m, held) for held in abundances.T] for m in maps.T]
         order = linear_sum_assignment(costs.T)[1]
-        return self.rules.spectra.put_held(found[order].T).T
+        return self.with_held(found[order])
+
+    def with_held(self, found):
+        """Return spectra of the height of what is known of them, with that put in place."""
+        held = self.rules.spectra.held
+        if held is None:
+            return found
+        known = np.nan_to_num(held.T)
+        lengths = (found**2).sum(axis=1, where=known != 0)
+        along = (found * known).sum(axis=1)
+        scale = np.divide(along, lengths, out=np.ones_like(along), where=along > 0)
+        return self.rules.spectra.put_held((found * scale[:, None]).T).T
 
 
 class Run:
