@@ -210,7 +210,12 @@ def sum_to_one_rows(gram, corr, u, abundances, start, stop):
                 x[k] += project[k, j] * corr[p, j]
             lowest = min(lowest, x[k])
         if lowest < 0.0:
-            x[:] = 1.0 / (n * u)
+            total = 0.0
+            for k in range(n):
+                x[k] = max(x[k], 0.0)
+                total += u[k] * x[k]
+            for k in range(n):
+                x[k] /= total
             solve_small(gram, corr[p], u, True, x, order, space, root)
 
 

@@ -45,19 +45,21 @@ def invert_subsets(gram, table):
 
 
 @compiled()
-def find_wrong(gram, inverse, b, passive, tiny, x):
+def find_wrong(gram, table, passive, corr, p, tiny, x):
     """Solve over the passive components, and find which of all do not belong where they are.
+
+    Arrays are indexed, never cut: a view for every pixel would cost more than its solution.
 
     Parameters
     ----------
-    gram : ndarray of float64, shape (n_components, n_components)
-        Products of the endmembers.
-    inverse : ndarray of float64, shape (n_components, n_components)
-        Its inverse over the passive components.
-    b : ndarray of float64, shape (n_components,)
-        Products of one spectrum with the endmembers.
+    gram, table : ndarray
+        As in :func:`invert_subsets`, which filled the table.
     passive : int
         Bits of the components that may differ from zero.
+    corr : ndarray of float64, shape (n_pixels, n_components)
+        Products of the spectra with the endmembers.
+    p : int
+        Which pixel.
     tiny : float
         What counts as zero.
     x : ndarray of float64, shape (n_components,)
@@ -68,18 +70,19 @@ def find_wrong(gram, inverse, b, passive, tiny, x):
     int
         Bits of passive components that came out negative, and of others that want to be positive.
     """
-    n = b.size
+    n = x.size
     wrong = 0
     for k in range(n):
-        x[k] = 0.0
+        total = 0.0
         if passive >> k & 1:
             for j in range(n):
-                x[k] += inverse[k, j] * b[j]
-            if x[k] * gram[k, k] < -tiny:
+                total += table[passive, k, j] * corr[p, j]
+            if total * gram[k, k] < -tiny:
                 wrong |= 1 << k
+        x[k] = total
     for k in range(n):
         if not passive >> k & 1:
-            slack = -b[k]
+            slack = -corr[p, k]
             for j in range(n):
                 slack += gram[k, j] * x[j]
             if slack < -tiny:
@@ -98,33 +101,30 @@ def count_bits(bits):
 
 
 @compiled()
-def pivot(gram, table, b, x):
+def pivot(gram, table, passive, corr, p, x):
     """Solve for one spectrum, exchanging all wrong components at once while that helps.
 
     Where it does not, the highest alone is exchanged, which ends for certain.
 
     Parameters
     ----------
-    gram, table : ndarray
-        As in :func:`invert_subsets`.
-    b, x : ndarray
+    gram, table, corr, p, x : ndarray and int
         As in :func:`find_wrong`.
+    passive : int
+        Bits of the components to begin with.
 
     Returns
     -------
     bool
         Whether the solution was reached.
     """
-    n = b.size
-    passive = 0
+    n = x.size
     tiny = 0.0
     for k in range(n):
-        tiny = max(tiny, TINY * abs(b[k]))
-        if b[k] > 0.0:
-            passive |= 1 << k
+        tiny = max(tiny, TINY * abs(corr[p, k]))
     fewest, patience = n + 1, PATIENCE
     for _ in range(20 + 4 * (1 << n)):
-        wrong = find_wrong(gram, table[passive], b, passive, tiny, x)
+        wrong = find_wrong(gram, table, passive, corr, p, tiny, x)
         if wrong == 0:
             return True
         n_wrong = count_bits(wrong)
@@ -143,6 +143,9 @@ def pivot(gram, table, b, x):
 def solve_rows(gram, table, corr, abundances, start, stop):
     """Solve ``min a @ gram @ a / 2 - corr[p] @ a`` with ``a >= 0`` for some pixels, in place.
 
+    What least squares without a constraint leave positive is solved; what they leave negative is
+    exchanged first where they do not.
+
     Parameters
     ----------
     gram, table : ndarray
@@ -159,12 +162,23 @@ def solve_rows(gram, table, corr, abundances, start, stop):
     int
         Pixels whose solution was not reached; none unless `gram` is nearly singular.
     """
-    x = np.zeros(gram.shape[0])
+    n = gram.shape[0]
+    x, inverse = np.zeros(n), table[-1]
     n_open = 0
     for p in range(start, stop):
-        if not pivot(gram, table, corr[p], x):
+        passive = 0
+        for k in range(n):
+            total = 0.0
+            for j in range(n):
+                total += inverse[k, j] * corr[p, j]
+            abundances[p, k] = total
+            if total >= 0.0:
+                passive |= 1 << k
+        if passive == table.shape[0] - 1:
+            continue
+        if not pivot(gram, table, passive, corr, p, x):
             n_open += 1
-        for k in range(x.size):
+        for k in range(n):
             abundances[p, k] = max(x[k], 0.0)
     return n_open
 

@@ -34,14 +34,17 @@ def solve_nonnegative(gram, corr):
     J. Kim and H. Park, SIAM Journal on Scientific Computing 33 (2011) 3261,
     https://doi.org/10.1137/110821172.
     """
-    gram, corr = (np.ascontiguousarray(values, dtype=np.float64) for values in (gram, corr))
+    gram, corr = (np.asarray(values, dtype=np.float64) for values in (gram, corr))
     used = np.diag(gram) > 0
-    abundances = np.zeros(corr.shape)
-    if used.any():
-        # Of unit length: what is small in an endmember's own unit is no reason to drop it.
-        lengths = np.sqrt(np.diag(gram)[used])
-        scaled = gram[np.ix_(used, used)] / np.outer(lengths, lengths)
-        abundances[:, used] = _solve(scaled, corr[:, used] / lengths) / lengths
+    if not used.size or not used.all():
+        abundances = np.zeros(corr.shape)
+        if used.any():
+            abundances[:, used] = solve_nonnegative(gram[np.ix_(used, used)], corr[:, used])
+        return abundances
+    # Of unit length: what is small in an endmember's own unit is no reason to drop it.
+    lengths = np.sqrt(np.diag(gram))
+    abundances = _solve(gram / np.outer(lengths, lengths), corr / lengths)
+    abundances /= lengths
     return abundances
 
 
