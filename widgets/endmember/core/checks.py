@@ -121,6 +121,14 @@ def _have_quantum(values):
     return bool((np.abs(multiples - np.rint(multiples)) < 0.1).all(axis=1).any())
 
 
+def level_of_caller():
+    """Return the `stacklevel` at which a warning points at who called into this package."""
+    frame, level = sys._getframe(1), 1
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("endmember."):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
 def native(values):
     """Return an array in a dtype that compiled code reads; a copy only where one is needed."""
     dtype = values.dtype.newbyteorder("=")

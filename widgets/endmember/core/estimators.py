@@ -19,6 +19,7 @@ from endmember.core.checks import (
     check_flat,
     check_values,
     is_dask,
+    level_of_caller,
     native,
     scaled_values,
 )
@@ -86,7 +87,7 @@ class CountsEstimator(TransformerMixin, BaseEstimator):
                 "navigation_mask=None), or take their noise for even: weighting='none' or "
                 "loss='gaussian'.",
                 ScaledCountsWarning,
-                stacklevel=3,
+                stacklevel=level_of_caller(),
             )
 
     def _check_shape(self, shape):
