@@ -9,10 +9,12 @@ MOST_STEPS = 8  # of Newton's method for one number; it begins close
 CLOSE = 1e-3  # relative step at which one number is found well enough for now
 SHRINKING = 0.1  # at most so much of a number is kept in one step down: its logarithm has no zero
 NOTHING = 1e-12  # expected counts below which a number that wants to shrink is zero
+LEAST = 1e-100  # below which it is zero where a penalty may yet make it grow again
+MOST_TRIES = 30  # at where the best share between two numbers lies
 
 
 @compiled()
-def step_from(old, slope, bend, total):
+def step_from(old, slope, bend, total, curve):
     """Return where one step of Newton's method leads for one number.
 
     Parameters
@@ -23,18 +25,24 @@ def step_from(old, slope, bend, total):
         First and second derivative there.
     total : float
         Counts that the model expects for each unit of it.
+    curve : float
+        Second derivative of a penalty.
     """
     if bend == 0.0:
         return 0.0  # no counts ask for it
     new = max(old - slope / bend, SHRINKING * old)
+    if curve > 0.0:
+        return new if new > LEAST else 0.0
     if slope > 0.0 and new * total < NOTHING:
         return 0.0
     return new
 
 
 @compiled()
-def descend_number(k, indices, counts, theirs, total, mine, model):
+def descend_number(k, indices, counts, theirs, total, curve, mine, model):
     """Lower the deviance of one row by one of its numbers, until that is found well enough.
+
+    Added to the deviance is the penalty ``curve * mine[k]**2 / 2``.
 
     Parameters
     ----------
@@ -43,7 +51,9 @@ def descend_number(k, indices, counts, theirs, total, mine, model):
     indices, counts, theirs, mine, model : ndarray
         As in :func:`descend_row`; `mine` and `model` are changed in place.
     total : float
-        Sum of the other factor for this number.
+        Sum of the other factor for this number, and what penalties add to it.
+    curve : float
+        Second derivative of the penalty.
 
     Returns
     -------
@@ -52,7 +62,7 @@ def descend_number(k, indices, counts, theirs, total, mine, model):
     """
     away = 0.0
     for step in range(MOST_STEPS):
-        slope, bend = total, 0.0
+        slope, bend = total + curve * mine[k], curve
         for q in range(indices.size):
             ratio = theirs[indices[q], k] / model[q]
             slope -= counts[q] * ratio
@@ -60,7 +70,7 @@ def descend_number(k, indices, counts, theirs, total, mine, model):
         old = mine[k]
         if step == 0:
             away = abs(old * slope)
-        new = step_from(old, slope, bend, total)
+        new = step_from(old, slope, bend, total, curve)
         change = new - old
         for q in range(indices.size):
             model[q] += change * theirs[indices[q], k]
@@ -68,6 +78,15 @@ def descend_number(k, indices, counts, theirs, total, mine, model):
         if abs(change) <= CLOSE * new:
             break
     return away
+
+
+@compiled()
+def predict(indices, theirs, mine, model):
+    """Fill the model of one row where it holds counts."""
+    for q in range(indices.size):
+        model[q] = 0.0
+        for k in range(mine.size):
+            model[q] += mine[k] * theirs[indices[q], k]
 
 
 @compiled()
@@ -95,14 +114,20 @@ def descend_row(indices, counts, theirs, sums, mine, model):
     float
         How far from optimal the row was: the sum of ``abs(mine * gradient)``, in counts.
     """
-    for q in range(indices.size):
-        model[q] = 0.0
-        for k in range(sums.size):
-            model[q] += mine[k] * theirs[indices[q], k]
+    predict(indices, theirs, mine, model)
     away = 0.0
     for k in range(sums.size):
-        away += descend_number(k, indices, counts, theirs, sums[k], mine, model)
+        away += descend_number(k, indices, counts, theirs, sums[k], 0.0, mine, model)
     return away
+
+
+@compiled()
+def longest_row(indptr, start, stop):
+    """Return the largest number of counts in a row."""
+    longest = 0
+    for r in range(start, stop):
+        longest = max(longest, indptr[r + 1] - indptr[r])
+    return longest
 
 
 @compiled()
@@ -125,10 +150,7 @@ def descend_rows(indptr, indices, counts, theirs, sums, mine, start, stop):
     float
         Sum of what the rows return.
     """
-    longest = 0
-    for r in range(start, stop):
-        longest = max(longest, indptr[r + 1] - indptr[r])
-    model = np.empty(longest)
+    model = np.empty(longest_row(indptr, start, stop))
     away = 0.0
     for r in range(start, stop):
         first, last = indptr[r], indptr[r + 1]
@@ -177,3 +199,163 @@ def log_likelihood_chunks(indptr, indices, counts, theirs, mine, edges, totals):
         totals[c] = log_likelihood_rows(
             indptr, indices, counts, theirs, mine, edges[c], edges[c + 1]
         )
+
+
+@compiled()
+def descend_rows_penalised(indptr, indices, counts, theirs, totals, bends, mine, start, stop):
+    """Do :func:`descend_rows` where every row has sums of its own, and a quadratic penalty.
+
+    Lowered is ``totals[r] @ mine[r] + mine[r] @ bends @ mine[r] / 2 - sum(counts * log(model))``.
+
+    Parameters
+    ----------
+    indptr, indices, counts, theirs, mine, start, stop : ndarray and int
+        As in :func:`descend_rows`.
+    totals : ndarray of float64, shape (n_rows, n_components)
+        Sums of the other factor over the columns that the row holds, and linear penalties.
+    bends : ndarray of float64, shape (n_components, n_components)
+        Positive semidefinite.
+
+    Returns
+    -------
+    float
+        Sum over the rows of ``abs(mine * gradient)``, in counts.
+    """
+    model = np.empty(longest_row(indptr, start, stop))
+    away = 0.0
+    for r in range(start, stop):
+        first, last = indptr[r], indptr[r + 1]
+        held, values, there = indices[first:last], counts[first:last], model[: last - first]
+        predict(held, theirs, mine[r], there)
+        for k in range(mine.shape[1]):
+            total = totals[r, k]
+            for j in range(mine.shape[1]):
+                if j != k:
+                    total += bends[k, j] * mine[r, j]
+            away += descend_number(k, held, values, theirs, total, bends[k, k], mine[r], there)
+    return away
+
+
+@compiled()
+def slope_between(k, j, moved, gain, indices, counts, theirs, model):
+    """Find first and second derivative by what moves from number `j` to number `k`.
+
+    Parameters
+    ----------
+    k, j : int
+        The two numbers.
+    moved : float
+        How much has moved since the model was made.
+    gain : float
+        What one unit moved adds to the sum of the model.
+    indices, counts, theirs, model : ndarray
+        As in :func:`descend_row`.
+    """
+    slope, bend = gain, 0.0
+    for q in range(indices.size):
+        change = theirs[indices[q], k] - theirs[indices[q], j]
+        there = model[q] + moved * change
+        if there <= 0.0:  # counts without a model: back, wherever the way came from
+            return (-np.inf if moved < 0.0 else np.inf), 1.0
+        ratio = change / there
+        slope -= counts[q] * ratio
+        bend += counts[q] * ratio * ratio
+    return slope, bend
+
+
+@compiled()
+def best_move(k, j, gain, indices, counts, theirs, mine, model):
+    """Find how much to move from number `j` to number `k`; never past the lowest point.
+
+    Between a point where the way still leads down and one where it leads up lies the lowest:
+    Newton's steps from the former, halves where these go too far.
+    """
+    slope, bend = slope_between(k, j, 0.0, gain, indices, counts, theirs, model)
+    far = mine[j] if slope < 0.0 else -mine[k]
+    if slope == 0.0 or far == 0.0:
+        return 0.0
+    if slope_between(k, j, far, gain, indices, counts, theirs, model)[0] * slope >= 0.0:
+        return far
+    near, downwards = 0.0, slope
+    for _ in range(MOST_TRIES):
+        there = near - slope / bend if bend > 0.0 else far
+        if abs(there) >= abs(far):
+            there = 0.5 * (near + far)
+        found, curve = slope_between(k, j, there, gain, indices, counts, theirs, model)
+        if found * downwards >= 0.0:
+            is_close = abs(there - near) <= CLOSE * abs(there)
+            near, slope, bend = there, found, curve
+            if is_close:
+                break
+        else:
+            far = there
+    return near
+
+
+@compiled()
+def balance_row(indices, counts, theirs, totals, mine, model):
+    """Lower the deviance of one row while the sum of its numbers stays, pair by pair.
+
+    Parameters
+    ----------
+    indices, counts, theirs, mine, model : ndarray
+        As in :func:`descend_row`.
+    totals : ndarray of float64, shape (n_components,)
+        Sums of the other factor over the columns that the row holds.
+
+    Returns
+    -------
+    float
+        How far from optimal the row was: the sum of ``abs(mine * (gradient - level))``, in counts,
+        where the level is the mean gradient, weighted by `mine`.
+    """
+    predict(indices, theirs, mine, model)
+    slopes = totals.copy()
+    for q in range(indices.size):
+        for k in range(mine.size):
+            slopes[k] -= counts[q] * theirs[indices[q], k] / model[q]
+    level, total, away = 0.0, 0.0, 0.0
+    for k in range(mine.size):
+        level += mine[k] * slopes[k]
+        total += mine[k]
+    for k in range(mine.size):
+        away += abs(mine[k] * (slopes[k] - level / total))
+    for k in range(mine.size):
+        for j in range(k):
+            gain = totals[k] - totals[j]
+            moved = best_move(k, j, gain, indices, counts, theirs, mine, model)
+            for q in range(indices.size):
+                there = model[q] + moved * (theirs[indices[q], k] - theirs[indices[q], j])
+                model[q] = max(there, LEAST)  # by rounding it may be below
+            mine[k] = max(mine[k] + moved, 0.0)
+            mine[j] = max(mine[j] - moved, 0.0)
+    return away
+
+
+@compiled()
+def balance_rows(indptr, indices, counts, theirs, totals, mine, start, stop):
+    """Do :func:`balance_row` for some rows of CSR counts.
+
+    Parameters
+    ----------
+    indptr, indices, counts, theirs, totals, mine, start, stop : ndarray and int
+        As in :func:`descend_rows_penalised`; rows of `mine` have a sum above zero.
+
+    Returns
+    -------
+    float
+        Sum of what the rows return.
+    """
+    model = np.empty(longest_row(indptr, start, stop))
+    away = 0.0
+    for r in range(start, stop):
+        first, last = indptr[r], indptr[r + 1]
+        away += balance_row(
+            indices[first:last],
+            counts[first:last],
+            theirs,
+            totals[r],
+            mine[r],
+            model[: last - first],
+        )
+    return away

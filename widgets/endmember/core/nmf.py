@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_scalar
 from threadpoolctl import threadpool_limits
 
-from endmember.core.blocks import stack_blocks
+from endmember.core.blocks import LazyRows, stack_blocks
+from endmember.core.checks import check_array_kind, check_flat, is_dask
 from endmember.core.estimators import CountsEstimator
 from endmember.core.gaussian import GaussianProblem, Spectra
+from endmember.core.image import SpectrumImage
 from endmember.core.metrics import match_components
 from endmember.core.nmf_compression import compress, is_worthwhile
+from endmember.core.nmf_missing import Held, missing_places, without
+from endmember.core.nmf_online import Online
 from endmember.core.nmf_rounds import Run
 from endmember.core.nmf_starts import (
     from_chance,
     from_corners,
     from_short_corners,
     from_singular_vectors,
+    summed_to_one,
 )
+from endmember.core.penalties import Penalty
 from endmember.core.poisson import PoissonProblem
 from endmember.core.progress import is_stopped_by
+from endmember.core.record import record_of
 
 LOSSES = ("poisson", "gaussian")
+FIRST_ROUNDS = 100  # with the first of many blocks, at most
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,24 @@ class NMF(CountsEstimator):
         How many spectra mix; turning it up explains more of the counts, at last their noise.
     loss : {"poisson", "gaussian"}, default="poisson"
         What is lowered: half the deviance of the counts, or half the sum of squares.
+    sum_to_one : bool, default=False
+        Whether the abundances of every pixel sum to one; spectra are then in counts of a pure
+        pixel. For maps of even thickness.
+    volume : float, default=0
+        Weight of the volume that the spectra span [5]_, ``log(det(1 + 100 * gram))`` of spectra
+        of mean 1 and their mean products, in units of the geometric mean of what is lowered, at
+        the first start, and the counts (Poisson) or sum of squares (Gaussian): so one number does
+        for many doses. Turning it up draws the spectra together, so that no pixel need be pure;
+        begin at 0.001.
+    smoothness : float, default=0
+        Weight of the mean squared second difference between channels of spectra of mean 1, in
+        units of what is lowered at the first start. Turning it up makes spectra smooth, at last
+        smoother than their lines, and takes more rounds; begin at 0.1.
+    missing : array_like of bool, optional
+        True where a number is missing, shape (n_pixels, n_channels), (n_channels,) or
+        (n_pixels,). Whatever stands there, NaN too, takes no part in the fit. Missing channels
+        are NaN in `components_`; ``transform`` knows missing channels and single numbers, and
+        estimates missing pixels from what they hold. A pixel without any number gets NaN.
     n_restarts : int, default=0
         Starts beside the first, which begins from the purest pixels (:class:`NFINDR`): one from
         the singular vectors [3]_, the others from random mixtures. The best is kept; turning it
@@ -78,7 +105,7 @@ class NMF(CountsEstimator):
         Spectra, the one with most counts first, each with as many counts as a mean pixel of X:
         abundances of a map of even thickness sum to about 1.
     objective_history_ : ndarray
-        What was lowered, after every round of the best start; it never rises.
+        What was lowered, penalties included, after every round of the best start; it never rises.
     kkt_ : float
         How far from optimal the best start ended: ``sum(abs(factor * gradient))``, relative to
         the counts (Poisson) or the sum of squares (Gaussian).
@@ -106,6 +133,10 @@ class NMF(CountsEstimator):
     .. [3] C. Boutsidis and E. Gallopoulos, Pattern Recognition 41 (2008) 1350,
        doi:10.1016/j.patcog.2007.09.010.
     .. [4] H. Kim and H. Park, SIAM J. Matrix Anal. Appl. 30 (2008) 713, doi:10.1137/07069239X.
+    .. [5] V. Leplat, N. Gillis and A. M. S. Ang, IEEE Trans. Signal Processing 68 (2020) 3400,
+       doi:10.1109/TSP.2020.2991801.
+    .. [6] J. Mairal et al., J. Machine Learning Research 11 (2010) 19,
+       doi:10.5555/1756006.1756008.
 
     Examples
     --------
@@ -123,6 +154,10 @@ class NMF(CountsEstimator):
         n_components=3,
         *,
         loss="poisson",
+        sum_to_one=False,
+        volume=0.0,
+        smoothness=0.0,
+        missing=None,
         n_restarts=0,
         max_iter=300,
         tol=1e-4,
@@ -131,25 +166,99 @@ class NMF(CountsEstimator):
     ):
         self.n_components = n_components
         self.loss = loss
+        self.sum_to_one = sum_to_one
+        self.volume = volume
+        self.smoothness = smoothness
+        self.missing = missing
         self.n_restarts = n_restarts
         self.max_iter = max_iter
         self.tol = tol
         self.random_state = random_state
         self.callback = callback
 
+    def partial_fit(self, X, y=None):
+        """Learn from one block of pixels, and forget its counts [6]_.
+
+        A block that was seen before replaces what it said then: a few passes over all blocks lead
+        close to what ``fit`` finds in all pixels at once. Kept for every block are its hash and,
+        for each pair of components, a spectrum (Poisson) or a number (Gaussian). Penalties, and
+        numbers missing in some pixels only, need ``fit``.
+
+        Parameters
+        ----------
+        X : array of shape (n_pixels, n_channels)
+            Counts; the first block needs as many pixels that hold counts as components.
+        y : None
+            Ignored.
+        """
+        self._check_settings()
+        self._check_online()
+        is_first = not hasattr(self, "_online")
+        spectra = stack_blocks(self._check_spectra(X, reset=is_first))
+        mask = self._mask(spectra.shape, is_fit=False)
+        held = Held(mask, spectra.shape)
+        counts = held.chosen(spectra)
+        problem = self._problem(counts)
+        if is_first:
+            self._warn_of_scaling(spectra)
+            self._online = Online(self._first_components(problem, counts), self.loss)
+        record = record_of(type(self).__name__, self.get_params(deep=False), spectra)
+        self._online.take(record.data["sha256"], problem, counts)
+        self._publish(held, record)
+        return self
+
+    def _first_components(self, problem, counts):
+        """Fit the first block alone."""
+        n_held = int(np.count_nonzero(np.asarray(counts.sum(axis=1))))
+        if n_held < self.n_components:
+            raise ValueError(
+                f"the first block holds counts in {n_held} pixels of n_samples={counts.shape[0]}, "
+                f"fewer than n_components={self.n_components}; begin with a larger block."
+            )
+        self._check_shape(counts.shape)
+        rng = check_random_state(self.random_state)
+        run = self._begun(problem, from_corners(counts, self.n_components, rng))
+        while run.kkt > self.tol and run.n_rounds < FIRST_ROUNDS:
+            run.go_round()
+        return run.components
+
+    def _publish(self, held, record):
+        """Set what the blocks so far tell."""
+        online = self._online
+        self.n_iter_ = online.n_blocks
+        sums, n_pixels = online.all.sums, online.all.n_pixels
+        self.components_ = held.spread(self._in_order(sums, n_pixels, online.components))
+        shape = [online.n_pixels, record.data["shape"][1]]
+        self.record_ = replace(record, data={"sha256": online.hash, "shape": shape})
+
+    def _check_online(self):
+        if self.volume or self.smoothness:
+            raise ValueError(
+                f"volume={self.volume} and smoothness={self.smoothness} need all counts at once; "
+                "call fit, or set both to 0."
+            )
+        if self.missing is not None and np.ndim(self.missing) != 1:
+            raise ValueError(
+                f"missing has shape {np.shape(self.missing)}, but partial_fit sees one block at a "
+                "time; pass missing channels, shape (n_channels,), or call fit."
+            )
+
     def _fit(self, spectra):
-        spectra = stack_blocks(spectra)
+        self.__dict__.pop("_online", None)
+        whole = stack_blocks(spectra)
+        held = Held(self._mask(whole.shape, is_fit=True), whole.shape)
+        counts = held.chosen(whole)
+        self._check_shape(counts.shape)
         # Products with few components are narrow: two BLAS threads mostly wait for each other.
         with threadpool_limits(1 if self.loss == "gaussian" else None, user_api="blas"):
-            problem, short = self._problems(spectra)
-            runs = [self._run(problem, short, start) for start in self._starts(spectra, short)]
+            runs = self._runs(counts, held)
         best = min(runs, key=lambda run: run.history[-1])
         self.objective_history_ = np.array(best.history)
         self.n_iter_, self.kkt_ = len(best.history) - 1, best.kkt
-        self.components_ = _in_order(best.abundances, best.components, spectra)
+        found = self._in_order(best.abundances.sum(axis=0), counts.shape[0], best.components)
+        self.components_ = held.spread(found)
         self.restarts_ = [
-            Restart(run.history[-1], match_components(run.components, self.components_).cost)
-            for run in runs
+            Restart(run.history[-1], match_components(run.components, found).cost) for run in runs
         ]
         if self.kkt_ > self.tol and not best.was_stopped:
             warnings.warn(
@@ -160,49 +269,107 @@ class NMF(CountsEstimator):
             )
 
     def _transform(self, spectra):
-        problem = self._problem(stack_blocks(spectra))
-        abundances = problem.abundances(self.components_)
+        whole = stack_blocks(spectra)
+        known = ~np.isnan(self.components_).any(axis=0)
+        held = Held(self._mask(whole.shape, is_fit=False), whole.shape, channels=known)
+        components = np.ascontiguousarray(self.components_[:, known])
+        problem = self._problem(held.chosen(whole), held.missing)
+        abundances = problem.feasible(problem.abundances(components))
         for _ in range(self.max_iter):
-            abundances, away = problem.improve_abundances(abundances, self.components_)
+            abundances, away = problem.improve_abundances(abundances, components)
             if away <= self.tol / 100:
                 break
-        return abundances
+        return held.unfolded(abundances)
+
+    def _check_spectra(self, X, *, reset):
+        if self.missing is None:
+            return super()._check_spectra(X, reset=reset)
+        X = X.spectra if isinstance(X, SpectrumImage) else X
+        check_array_kind(X, "counts X")
+        check_flat(X, "counts X")
+        X = stack_blocks(LazyRows(X)) if is_dask(X) else X
+        X = X if sp.issparse(X) else np.asarray(X)
+        mask = self._mask(X.shape, is_fit=reset)
+        return super()._check_spectra(X if mask is None else without(X, mask), reset=reset)
+
+    def _mask(self, shape, *, is_fit):
+        """Return where numbers are missing; of missing pixels only a fit knows."""
+        if self.missing is None:
+            return None
+        given = np.shape(self.missing)
+        of_pixels = given != (shape[1],) and (len(given) == 1 or given[1:] == (1,))
+        return None if of_pixels and not is_fit else missing_places(self.missing, shape)
 
     def _check_settings(self):
         super()._check_settings()
         check_scalar(self.n_restarts, "n_restarts", Integral, min_val=0)
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
         check_scalar(self.tol, "tol", Real, min_val=0)
+        check_scalar(self.volume, "volume", Real, min_val=0)
+        check_scalar(self.smoothness, "smoothness", Real, min_val=0)
+        check_scalar(self.sum_to_one, "sum_to_one", (bool, np.bool_))
         if self.loss not in LOSSES:
             raise ValueError(f"loss is {self.loss!r}; choose one of {LOSSES}.")
 
-    def _problem(self, spectra):
-        return PoissonProblem(spectra) if self.loss == "poisson" else _gaussian(spectra)
+    def _problem(self, counts, missing=None):
+        settings = {"missing": missing, "sum_to_one": bool(self.sum_to_one)}
+        if self.loss == "poisson":
+            return PoissonProblem(counts, **settings)
+        return GaussianProblem(Spectra(counts), **settings)
 
-    def _problems(self, spectra):
-        """Return the problem, and the same in few principal components where that pays."""
-        problem = self._problem(spectra)
-        if self.loss == "poisson" or not is_worthwhile(spectra.shape, self.n_components):
-            return problem, None
-        return problem, GaussianProblem(compress(problem.spectra, self.n_components))
+    def _short(self, problem):
+        """Return the problem in few principal components, where that pays."""
+        is_whole = self.loss == "gaussian" and problem.gaps is None
+        if not is_whole or not is_worthwhile(problem.spectra.shape, self.n_components):
+            return None
+        short = compress(problem.spectra, self.n_components)
+        return GaussianProblem(short, sum_to_one=bool(self.sum_to_one))
 
-    def _starts(self, spectra, short):
+    def _runs(self, counts, held):
+        """Run from every start to its end."""
+        problem = self._problem(counts, held.missing)
+        short = self._short(problem)
+        runs: list[Run] = []
+        for start in self._starts(held.filled(counts), short):
+            if not runs:
+                self._penalise(problem, short, start)
+            runs.append(self._run(problem, short, start))
+        return runs
+
+    def _penalise(self, problem, short, start):
+        """Weigh the penalties by what is lowered at the first start."""
+        if not self.volume and not self.smoothness:
+            return
+        begun = self._begun(problem, start)
+        height = begun.components.sum(axis=1).mean() if self.sum_to_one else None
+        found = begun.history[0]
+        weights = self.volume * np.sqrt(found * problem.scale), self.smoothness * found
+        for one in (problem, short):
+            if one is not None:
+                one.penalty = Penalty(*weights, height)
+
+    def _starts(self, counts, short):
         rng = check_random_state(self.random_state)
         if short is None:
-            yield from_corners(spectra, self.n_components, rng)
+            yield from_corners(counts, self.n_components, rng)
         else:
-            yield from_short_corners(short.spectra, spectra, self.n_components, rng)
+            yield from_short_corners(short.spectra, counts, self.n_components, rng)
         if self.n_restarts:
-            yield from_singular_vectors(spectra, self.n_components)
+            yield from_singular_vectors(counts, self.n_components)
         for _ in range(self.n_restarts - 1):
-            yield from_chance(spectra, self.n_components, rng)
+            yield from_chance(counts, self.n_components, rng)
+
+    def _begun(self, problem, components):
+        abundances = problem.abundances(components)
+        if self.sum_to_one:
+            abundances, components = summed_to_one(abundances, components)
+        return Run(problem, abundances, components)
 
     def _run(self, problem, short, components):
         """Go round in few principal components first, if they are given, then with all counts."""
         if short is None:
-            run = Run(problem, problem.abundances(components), components)
-            return self._finish(run, 0.0)
-        first = self._finish(Run(short, short.abundances(components), components), 0.0, until=0.5)
+            return self._finish(self._begun(problem, components), 0.0)
+        first = self._finish(self._begun(short, components), 0.0, until=0.5)
         run = Run(problem, first.abundances, first.components)
         run.was_stopped = first.was_stopped
         return self._finish(run, 0.5)
@@ -214,16 +381,16 @@ class NMF(CountsEstimator):
             run.was_stopped = is_stopped_by(self.callback, fraction, run.history[-1])
         return run
 
+    def _in_order(self, sums, n_pixels, components):
+        """Put the component with most counts first.
 
-def _gaussian(spectra):
-    return GaussianProblem(Spectra(spectra))
-
-
-def _in_order(abundances, components, spectra):
-    """Put the component with most counts first, and give each the counts of a mean pixel."""
-    sums = components.sum(axis=1)
-    counts = abundances.sum(axis=0) * sums
-    order = np.argsort(-counts, kind="stable")
-    mean = counts.sum() / spectra.shape[0]
-    scale = np.divide(mean, sums, out=np.zeros_like(sums), where=sums > 0)
-    return (components * scale[:, None])[order]
+        Where abundances do not sum to one by themselves, each gets the counts of a mean pixel.
+        """
+        heights = components.sum(axis=1)
+        counts = sums * heights
+        order = np.argsort(-counts, kind="stable")
+        if self.sum_to_one:
+            return components[order]
+        mean = counts.sum() / n_pixels
+        scale = np.divide(mean, heights, out=np.zeros_like(heights), where=heights > 0)
+        return (components * scale[:, None])[order]

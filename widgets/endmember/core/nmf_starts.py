@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from endmember.core.gaussian import on_simplex
 from endmember.core.nfindr import NFINDR
+from endmember.core.nonnegative import solve_nonnegative
 from endmember.core.pca import PCA
 
+LEAST_SCALE = 0.1  # of the common one
 FLOOR = 1e-3  # of the mean, added to a start: what begins at zero would stay there
 
 
@@ -70,3 +73,20 @@ def lifted(components):
     components = components / np.where(total > 0, total, 1)
     mean = components.mean(axis=0)
     return components + FLOOR * np.where(mean > 0, mean + mean.mean(), 0)
+
+
+def summed_to_one(abundances, components):
+    """Give spectra the heights with which abundances come closest to a sum of one, and that sum.
+
+    Parameters
+    ----------
+    abundances : ndarray of shape (n_pixels, n_components), in any unit
+        Where to begin.
+    components : ndarray of shape (n_components, n_channels), in any unit
+        Where to begin.
+    """
+    sums = abundances.sum(axis=0)
+    heights = solve_nonnegative(abundances.T @ abundances, sums[None])[0]
+    common = len(abundances) / max(sums.sum(), 1e-300)
+    heights = np.maximum(heights, LEAST_SCALE * common)
+    return on_simplex(abundances * heights), components / heights[:, None]

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+import numba
 import numpy as np
 import scipy.sparse as sp
 from scipy.special import xlogy
 
 from endmember._kernels.poisson import (
+    balance_rows,
     descend_chunks,
     descend_rows,
+    descend_rows_penalised,
     log_likelihood_chunks,
     log_likelihood_rows,
 )
 from endmember.core.checks import canonical_csr, read_only
+from endmember.core.gaussian import on_simplex
 from endmember.core.nonnegative import solve_nonnegative
 
 FLOOR = 1e-2  # of an even mixture, added to a start: what begins at zero would stay there
@@ -31,9 +37,15 @@ class PoissonProblem:
     ----------
     spectra : ndarray or CSR array of shape (n_pixels, n_channels)
         Counts.
+    missing : CSR array of shape (n_pixels, n_channels), optional
+        1 where a number is missing; `spectra` hold zero there.
+    sum_to_one : bool, default=False
+        Whether the abundances of every pixel sum to one.
+    penalty : Penalty, optional
+        Added to half the deviance.
     """
 
-    def __init__(self, spectra):
+    def __init__(self, spectra, *, missing=None, sum_to_one=False, penalty=None):
         rows = canonical_csr(spectra)
         if rows.dtype.type not in KERNEL_DTYPES:
             rows = rows.astype(np.float64)
@@ -41,12 +53,13 @@ class PoissonProblem:
             rows = rows.copy()
             rows.eliminate_zeros()
         self.shape = rows.shape
-        self.total = float(rows.data.sum(dtype=np.float64))
+        self.total = self.scale = float(rows.data.sum(dtype=np.float64))
         counts = rows.data.astype(np.float64)
         self.best = float(xlogy(counts, counts).sum()) - self.total
         self.counts = rows
         self.rows = Rows(rows)
         self.columns = Rows(canonical_csr(sp.csr_array(rows.T)))
+        self.missing, self.sum_to_one, self.penalty = missing, sum_to_one, penalty
 
     def abundances(self, components):
         """Return the abundances to begin with: by least squares, and a little of everything."""
@@ -59,26 +72,49 @@ class PoissonProblem:
 
     def improve_abundances(self, abundances, components):
         """Return better abundances, and how far the present ones were from optimal."""
-        return self._improve(self.rows, abundances, components.T)
+        if not self.sum_to_one and self.missing is None:
+            return self._improve(self.rows, abundances, components.T)
+        totals = _totals(self.rows, self.missing, components.T)
+        way = balance_rows if self.sum_to_one else descend_rows_penalised
+        between = () if self.sum_to_one else (np.zeros((len(components),) * 2),)
+        return self._improve(self.rows, abundances, components.T, way, totals, *between)
 
     def improve_components(self, abundances, components):
         """Return better components, and how far the present ones were from optimal."""
-        improved, away = self._improve(self.columns, components.T, abundances)
-        return improved.T.copy(), away
+        if self.penalty is None and self.missing is None:
+            improved, away = self._improve(self.columns, components.T, abundances)
+            return improved.T.copy(), away
+        missing = None if self.missing is None else self.missing.T
+        totals = _totals(self.columns, missing, abundances)
+        bends = np.zeros((len(components),) * 2)
+        if self.penalty is not None:
+            bends, slopes = self.penalty.bound(components)
+            totals = totals + slopes.T
+        improved, away = self._improve(
+            self.columns, components.T, abundances, descend_rows_penalised, totals, bends
+        )
+        if self.penalty is None:
+            return improved.T.copy(), away
+        return self.penalty.towards(
+            components, improved.T.copy(), lambda found: self.objective(abundances, found)
+        ), away
 
     def objective(self, abundances, components):
-        """Return half the deviance."""
+        """Return half the deviance, and the penalty."""
         explained = self.rows.log_likelihood(np.ascontiguousarray(components.T), abundances)
         modelled = float(abundances.sum(axis=0) @ components.sum(axis=1))
-        return max(0.0, self.best - explained + modelled)
+        if self.missing is not None:
+            modelled = float(np.vdot(abundances, _totals(self.rows, self.missing, components.T)))
+        deviance = max(0.0, self.best - explained + modelled)
+        return deviance if self.penalty is None else deviance + self.penalty.value(components)
 
     def feasible(self, abundances):
         """Return abundances that may begin a round."""
-        return abundances
+        return on_simplex(abundances) if self.sum_to_one else abundances
 
-    def _improve(self, rows, mine, theirs):
+    def _improve(self, rows, mine, theirs, way=None, *more):
         mine, theirs = mine.copy(order="C"), np.ascontiguousarray(theirs)
-        away = rows.descend(theirs, mine)
+        away = rows.descend(theirs, mine) if way is None else rows.go(way, theirs, mine, *more)
         return mine, away / max(self.total, 1e-300)
 
 
@@ -86,7 +122,8 @@ class Rows:
     """Counts row by row, cut into chunks of about equal work."""
 
     def __init__(self, counts):
-        self.arrays = tuple(map(read_only, (counts.indptr, counts.indices, counts.data)))
+        arrays = (_short(counts.indptr), _short(counts.indices), counts.data)
+        self.arrays = tuple(map(read_only, arrays))
         self.n_rows = counts.shape[0]
         self.sums = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
         self.is_small = counts.nnz < SERIAL_BELOW
@@ -103,6 +140,17 @@ class Rows:
         descend_chunks(*self.arrays, theirs, sums, mine, self.edges, away)
         return float(away.sum())
 
+    def go(self, way, theirs, mine, *more):
+        """Do the same by another kernel, which lets other threads run beside it."""
+
+        def work(start, stop):
+            return way(*self.arrays, theirs, *more, mine, start, stop)
+
+        if self.is_small:
+            return work(0, self.n_rows)
+        with ThreadPoolExecutor(numba.get_num_threads()) as threads:
+            return float(sum(threads.map(work, self.edges[:-1], self.edges[1:])))
+
     def log_likelihood(self, theirs, mine):
         """Return the sum of ``counts * log(model)``."""
         if self.is_small:
@@ -110,3 +158,17 @@ class Rows:
         totals = np.zeros(self.edges.size - 1)
         log_likelihood_chunks(*self.arrays, theirs, mine, self.edges, totals)
         return float(totals.sum())
+
+
+def _totals(rows, missing, theirs):
+    """Return the sums of the other factor over what every row holds."""
+    sums = theirs.sum(axis=0)
+    if missing is None:
+        return np.tile(sums, (rows.n_rows, 1))
+    return np.maximum(sums - missing @ np.ascontiguousarray(theirs), 0.0)
+
+
+def _short(indices):
+    """Return indices in as many bytes as SciPy gives to counts of this size by itself."""
+    fits = indices.size == 0 or indices.max() <= np.iinfo(np.int32).max
+    return indices.astype(np.int32, copy=False) if fits else indices
