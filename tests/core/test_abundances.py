@@ -544,7 +544,10 @@ BAD = {
     "window half": (COUNTS, PURE, {"window": (0.5, 4)}, "pass whole numbers, or a SpectrumImage"),
     "window empty": (COUNTS, PURE, {"window": np.zeros(8, bool)}, "window holds no channel"),
     "window none": (COUNTS, PURE, {"window": []}, "window holds no channel"),
-    "window shape": (COUNTS, PURE, {"window": np.ones(7, bool)}, r"bool of shape \(7,\)"),
+    "window shape": (COUNTS, PURE, {"window": np.ones(7, bool)}, "bool of length 7; expected 8"),
+    "window word": (COUNTS, PURE, {"window": "all"}, r"window is 'all'; pass \(low, high\)"),
+    "window number": (COUNTS, PURE, {"window": 3}, r"window is 3; pass \(low, high\)"),
+    "window ragged": (COUNTS, PURE, {"window": [(1, 4), 6]}, "window must be .*got 6"),
     "image window": (em.SpectrumImage(COUNTS), PURE, {"window": (20, 30)}, "axis runs from 0 to 7"),
 }
 
@@ -562,6 +565,14 @@ def test_what_is_not_a_number_or_a_function_is_refused():
         em.fit_abundances(COUNTS, [["a", "b"]])
     with pytest.raises(TypeError, match="mask"):
         em.fit_abundances(np.ma.masked_less(COUNTS, 1), PURE)
+
+
+def test_counts_that_were_scaled_are_no_counts():
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(0.5, (40, 20)) * rng.random(20)
+    with pytest.warns(em.ScaledCountsWarning, match="stderr and chi2 cannot be right"):
+        em.fit_abundances(counts, np.ones((1, 20)))
+    em.fit_abundances(counts, np.ones((1, 20)), weights="none")
 
 
 @pytest.mark.parametrize("name", ["NaN", "negative"])

@@ -17,6 +17,7 @@ from endmember._kernels.abundances import poisson_csr_chunks, variances_rows
 from endmember.core.binning import total
 from endmember.core.blocks import LazyRows, row_blocks
 from endmember.core.checks import (
+    ScaledCountsWarning,
     canonical_csr,
     check_array_kind,
     check_dtype,
@@ -24,6 +25,7 @@ from endmember.core.checks import (
     is_dask,
     native,
     read_only,
+    scaled_values,
 )
 from endmember.core.image import SpectrumImage
 from endmember.core.image_parts import check_window
@@ -155,6 +157,8 @@ def fit_abundances(
 
     Warns
     -----
+    ScaledCountsWarning
+        Where Poisson weights are asked for, and the spectra are no counts.
     UserWarning
         Where endmembers depend on each other; without a constraint the abundances are then those
         of least norm, otherwise one choice of many.
@@ -164,7 +168,8 @@ def fit_abundances(
     Poisson standard errors are the bounds of Cramér and Rao at the solution: from the inverse
     Fisher information of the abundances that no constraint holds. Those of other weights are taken
     from the residuals, whatever the noise [1]_. Variances in chi-square are the expected counts,
-    and channels that expect none take no part.
+    and channels that expect none take no part. Both need single counts: of counts times 10, errors
+    come out too small by the root of 10, and chi-square 10 times too large.
 
     Poisson fits take Newton's steps within the constraints, at the price of the counts that are
     not zero; least squares exchange components until the conditions of Karush, Kuhn and Tucker
@@ -201,7 +206,7 @@ def fit_abundances(
     with threadpool_limits(1, user_api="blas"):  # more have nothing to do with so few rows
         parts = list(_fit_parts(fit, spectra, callback))
     found, stderr, chi2 = (np.concatenate(values) for values in zip(*parts, strict=True))
-    _warn_of(fit)
+    _warn_of(fit, spectra)
     settings = {"constraint": constraint, "weights": weights, "window": window}
     return Abundances(
         found,
@@ -378,7 +383,17 @@ def _fit_parts(fit, spectra, callback):
             report(callback, n_done / spectra.shape[0])
 
 
-def _warn_of(fit):
+def _warn_of(fit, spectra):
+    is_poisson = isinstance(fit, PoissonFit)
+    seen = scaled_values(getattr(spectra, "array", spectra)) if is_poisson else None
+    if seen is not None:
+        warnings.warn(
+            f"spectra are zero in places and hold {' and '.join(f'{v:.3g}' for v in seen)} in "
+            "others, no multiples of one quantum: they were scaled after they were counted, so "
+            "that stderr and chi2 cannot be right. Pass the counts, or choose weights='none'.",
+            ScaledCountsWarning,
+            stacklevel=3,
+        )
     if fit.alike.any():
         warnings.warn(
             f"endmembers {np.flatnonzero(fit.alike).tolist()} depend on each other in the channels "
@@ -532,17 +547,22 @@ def _as_window(window, n_channels, axis):
     """Return 1 for every channel in the window, and 0 for the others."""
     if window is None:
         return np.ones(n_channels)
-    values = np.asarray(window)
-    if values.dtype == bool:
-        if values.shape != (n_channels,):
+    if isinstance(window, str) or not np.iterable(window):
+        raise ValueError(
+            f"window is {window!r}; pass (low, high), a list of such pairs, or True for every "
+            "channel that takes part."
+        )
+    window = list(window)
+    if window and all(isinstance(value, bool | np.bool_) for value in window):
+        if len(window) != n_channels:
             raise ValueError(
-                f"window is bool of shape {values.shape}; expected ({n_channels},), True for every "
+                f"window is bool of length {len(window)}; expected {n_channels}, True for every "
                 "channel that takes part."
             )
-        inside = values
+        inside = np.array(window)
     else:
         inside = np.zeros(n_channels, dtype=bool)
-        is_single = len(values) == 2 and all(isinstance(end, Real) for end in window)
+        is_single = len(window) == 2 and all(isinstance(end, Real) for end in window)
         for pair in [window] if is_single else window:
             inside |= _between(pair, n_channels, axis)
     if not inside.any():
