@@ -117,7 +117,8 @@ class Online:
         if self.loss == "gaussian":
             grams = (abundances.T @ abundances)[:, :, None]
             return Said(grams, problem.spectra.turned_times(abundances).T, sums, n_pixels)
-        return Said(*_scoring(counts, abundances, self.components), sums, n_pixels)
+        grams, corrs = _scoring(counts, abundances, self.components)
+        return Said(grams, corrs, sums, n_pixels)
 
 
 def _scoring(counts, abundances, components):
