@@ -10,7 +10,9 @@ from .core.line_maps import line_maps as line_maps
 from .core.mcr import MCRALS as MCRALS
 from .core.nfindr import NFINDR as NFINDR
 from .core.nmf import NMF as NMF
+from .core.noise import NoiseWarning as NoiseWarning
 from .core.pca import PCA as PCA
+from .core.progress import CancelledError as CancelledError
 from .core.rotation import ICA as ICA
 from .core.rotation import Varimax as Varimax
 from .core.sources import as_spectrum_image as as_spectrum_image

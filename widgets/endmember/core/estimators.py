@@ -24,6 +24,7 @@ from endmember.core.checks import (
     scaled_values,
 )
 from endmember.core.image import SpectrumImage
+from endmember.core.packing import narrowed, packed
 from endmember.core.progress import check_callback
 from endmember.core.record import record_of
 
@@ -136,7 +137,8 @@ class CountsEstimator(TransformerMixin, BaseEstimator):
             reset=reset,
         )
         check_values(X.data if sp.issparse(X) else X, "counts X")
-        return X if sp.issparse(X) else native(X)
+        spectra = X if sp.issparse(X) else packed(native(X))
+        return narrowed(spectra) if sp.issparse(spectra) else spectra
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

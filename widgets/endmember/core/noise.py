@@ -14,7 +14,10 @@ CORRELATED = 0.05  # between neighbours: a blur of the detector gives some tenth
 
 
 class NoiseWarning(UserWarning):
-    """The noise of the counts is not what it was taken for."""
+    """Say that the noise of the counts is not what it was taken for."""
+
+    def __init__(self, message):
+        super().__init__(message)
 
 
 def noise_edge(n_pixels, n_channels):
@@ -50,7 +53,7 @@ def noise_median(n_pixels, n_channels):
     Examples
     --------
     >>> round(noise_median(40401, 2009), 3)
-    0.983
+    0.984
 
     References
     ----------

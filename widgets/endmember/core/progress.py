@@ -22,7 +22,10 @@ class Progress:
 
 
 class CancelledError(RuntimeError):
-    """A callback stopped a fit that has no answer before its end."""
+    """Say that a callback stopped a fit that has no answer before its end."""
+
+    def __init__(self, message):
+        super().__init__(message)
 
 
 def check_callback(callback):
