@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from itertools import takewhile
+from traceback import walk_stack
 
 import numpy as np
 import scipy.sparse as sp
@@ -123,10 +125,8 @@ def _have_quantum(values):
 
 def level_of_caller():
     """Return the `stacklevel` at which a warning points at who called into this package."""
-    frame, level = sys._getframe(1), 1
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("endmember."):
-        frame, level = frame.f_back, level + 1
-    return level
+    names = (frame.f_globals.get("__name__", "") for frame, _ in walk_stack(sys._getframe(1)))
+    return 1 + sum(1 for _ in takewhile(lambda name: name.startswith("endmember."), names))
 
 
 def native(values):
