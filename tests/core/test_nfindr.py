@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import endmember as em
@@ -66,7 +67,7 @@ def test_no_set_of_pixels_spans_more(n_components, seed):
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_volume_never_falls_and_is_that_of_the_corners(seed):
     cloud = _flatten(np.random.default_rng(seed).normal(size=(200, 4)), 4)
-    corners, history, _ = _grow(cloud, _spread_out(cloud, 5), 100)
+    corners, history, *_ = _grow(cloud, _spread_out(cloud, 5), 100)
     assert (np.diff(history) > 0).all()
     assert history[-1] == pytest.approx(abs(np.linalg.det(cloud[corners])), rel=1e-6)
 
@@ -119,3 +120,25 @@ def test_a_cloud_too_flat_for_so_many_corners_is_said_to_be():
     endmembers, shares, _ = mixed(2, seed=0)
     with pytest.raises(ValueError, match=r"spread in 1; ask for 2 at most"):
         em.NFINDR(3, weighting="none").fit(shares @ endmembers)
+
+
+def test_a_callback_sees_the_starts_and_ends_them():
+    spectra, seen = em.datasets.load("mixture").image.spectra, []
+
+    def stop(progress):
+        seen.append(progress)
+        return len(seen) == 4
+
+    model = em.NFINDR(3, n_restarts=7, callback=stop).fit(spectra)
+    assert [progress.fraction for progress in seen] == [1 / 8, 2 / 8, 3 / 8, 4 / 8]
+    assert [progress.objective for progress in seen] == sorted(p.objective for p in seen)
+    assert model.restarts_.shape == (4,)
+    assert model.restarts_.max() == 1
+
+
+def test_a_search_that_ends_too_soon_says_so_once():
+    spectra = np.random.default_rng(0).poisson(9.0, size=(300, 20))
+    with pytest.warns(ConvergenceWarning, match="max_iter=1 rounds while the volume") as heard:
+        em.NFINDR(6, n_restarts=0, max_iter=1).fit(spectra)
+    assert len(heard) == 1
+    assert heard[0].filename == __file__

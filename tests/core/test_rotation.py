@@ -97,7 +97,8 @@ def criterion(loadings):
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 4))
 def test_no_small_turn_makes_the_loadings_simpler(seed, n):
     loadings = np.random.default_rng(seed).normal(size=(40, n)) ** 3
-    rotation = rotate_simple(loadings)
+    rotation, _, is_settled = rotate_simple(loadings)
+    assert is_settled
     np.testing.assert_allclose(rotation @ rotation.T, np.eye(n), atol=1e-10)
     turned = loadings @ rotation
     best = criterion(turned)
@@ -116,7 +117,7 @@ def test_simple_structure_is_found_again():
     for k in range(3):
         simple[30 * k : 30 * (k + 1), k] = rng.gamma(3.0, size=30)
     turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    found = simple @ turn @ rotate_simple(simple @ turn)
+    found = simple @ turn @ rotate_simple(simple @ turn)[0]
     alike = np.abs(em.metrics.correlation(found.T[:, None], simple.T[None]))
     assert (alike.max(axis=0) > 0.999).all()
 
@@ -135,3 +136,28 @@ def test_simple_structure_is_found_again():
 def test_bad_settings_are_refused(spectra, model, error, message):
     with pytest.raises(error, match=message):
         model.fit(spectra)
+
+
+@pytest.mark.parametrize("model", [em.ICA(3, n_restarts=9), em.Varimax(3)], ids=repr)
+def test_a_callback_sees_the_rounds_and_ends_them(model):
+    spectra = em.datasets.load("portraits", n_mixtures=50).image.spectra
+    seen = []
+    model.set_params(callback=lambda progress: seen.append(progress.fraction)).fit(spectra)
+    assert len(seen) > 2
+    assert seen == sorted(set(seen))
+    stopped = []
+
+    def stop(progress):
+        stopped.append(progress)
+        return len(stopped) == 2
+
+    model.set_params(callback=stop).fit(spectra)
+    assert len(stopped) == 2
+    assert model.components_.shape == (3, spectra.shape[1])
+
+
+def test_varimax_that_ends_too_soon_says_so_once(spectra):
+    with pytest.warns(ConvergenceWarning, match="max_iter=1 rounds while") as heard:
+        em.Varimax(3, max_iter=1).fit(spectra)
+    assert len(heard) == 1
+    assert heard[0].filename == __file__

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Integral
 
 import numpy as np
 from scipy import linalg
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_scalar
 
 from endmember.core.estimators import CountsEstimator
 from endmember.core.nonnegative import solve_nonnegative
 from endmember.core.pca import PCA
+from endmember.core.progress import is_stopped_by
 
 GROWTH = 1e-9  # of the volume, relative: less is rounding
 FLAT = 1e-7  # of the widest direction: what is thinner is rounding, and has no volume
@@ -37,6 +40,9 @@ class NFINDR(CountsEstimator):
         Rounds over all corners, at most.
     random_state : int or numpy.random.RandomState, default=0
         Where the restarts begin.
+    callback : callable, optional
+        Called with a :class:`Progress` after every start, whose objective is the largest volume so
+        far; where it returns True, the best so far is kept.
 
     Attributes
     ----------
@@ -48,7 +54,7 @@ class NFINDR(CountsEstimator):
     volume_history_ : ndarray
         Volume after every exchange of the best start, in units of its last one; it never falls.
     restarts_ : ndarray of shape (n_restarts + 1,)
-        Largest volume of every start, in units of the best.
+        Largest volume of every start that was made, in units of the best.
     n_iter_ : int
         Rounds of the best start.
     n_features_in_ : int
@@ -73,13 +79,21 @@ class NFINDR(CountsEstimator):
     """
 
     def __init__(
-        self, n_components=3, *, weighting="poisson", n_restarts=10, max_iter=100, random_state=0
+        self,
+        n_components=3,
+        *,
+        weighting="poisson",
+        n_restarts=10,
+        max_iter=100,
+        random_state=0,
+        callback=None,
     ):
         self.n_components = n_components
         self.weighting = weighting
         self.n_restarts = n_restarts
         self.max_iter = max_iter
         self.random_state = random_state
+        self.callback = callback
 
     def _check_settings(self):
         super()._check_settings()
@@ -93,13 +107,30 @@ class NFINDR(CountsEstimator):
         taken = np.flatnonzero(self._pca.pixel_scale_)
         cloud = _flatten(scores[taken], self.n_components)
         firsts = [None, *rng.randint(len(cloud), size=self.n_restarts)]
-        starts = [_grow(cloud, _spread_out(cloud, first), self.max_iter) for first in firsts]
-        volumes = np.array([history[-1] for _, history, _ in starts])
-        corners, history, self.n_iter_ = starts[volumes.argmax()]
+        starts = list(self._starts(cloud, firsts))
+        volumes = np.array([history[-1] for _, history, _, _ in starts])
+        corners, history, self.n_iter_, has_grown = starts[volumes.argmax()]
+        if has_grown:
+            warnings.warn(
+                f"NFINDR stopped after max_iter={self.max_iter} rounds while the volume still "
+                "grew; raise max_iter.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
         self.pixels_ = self._brightest_first(taken[corners], scores)
         self.components_ = self._denoised(scores[self.pixels_])
         self.volume_history_ = np.array(history) / history[-1]
         self.restarts_ = volumes / volumes.max()
+
+    def _starts(self, cloud, firsts):
+        """Yield what every start led to."""
+        largest = 0.0
+        for i, first in enumerate(firsts):
+            found = _grow(cloud, _spread_out(cloud, first), self.max_iter)
+            largest = max(largest, found[1][-1])
+            yield found
+            if is_stopped_by(self.callback, (i + 1) / len(firsts), largest):
+                return
 
     def _transform(self, spectra):
         """Return non-negative abundances, by least squares in the principal components."""
@@ -148,7 +179,9 @@ def _spread_out(cloud, first):
 
 
 def _grow(cloud, corners, max_iter):
-    """Exchange corners while the volume grows; return them, its history, and the rounds.
+    """Exchange corners while the volume grows.
+
+    Return them, the history of the volume, the rounds, and whether it grew in the last one.
 
     With all corners but one held, the volume is linear in the place of that one: a product of the
     cloud with one column of the inverse says how much every pixel would change it.
@@ -165,4 +198,4 @@ def _grow(cloud, corners, max_iter):
             if growth[best] > 1 + GROWTH:
                 corners[k], has_grown = best, True
                 history.append(history[-1] * growth[best])
-    return corners, history, n_iter
+    return corners, history, n_iter, has_grown

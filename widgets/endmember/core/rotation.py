@@ -19,10 +19,10 @@ from sklearn.utils.validation import check_scalar
 from endmember.core.estimators import CountsEstimator
 from endmember.core.metrics import match_components, spectral_angle
 from endmember.core.pca import PCA
+from endmember.core.progress import is_stopped_by
 
 SIDES = ("spectra", "maps")
 VARIMAX_TOL = 1e-10  # relative growth of the criterion at which it has ended
-VARIMAX_ROUNDS = 1000
 
 
 class Rotation(CountsEstimator):
@@ -77,6 +77,8 @@ class ICA(Rotation):
         Rounds of each start, at most.
     random_state : int or numpy.random.RandomState, default=0
         Where the starts begin.
+    callback : callable, optional
+        Called with a :class:`Progress` after every start; where it returns True, no more are made.
 
     Attributes
     ----------
@@ -116,6 +118,7 @@ class ICA(Rotation):
         n_restarts=4,
         max_iter=1000,
         random_state=0,
+        callback=None,
     ):
         self.n_components = n_components
         self.on = on
@@ -124,6 +127,7 @@ class ICA(Rotation):
         self.n_restarts = n_restarts
         self.max_iter = max_iter
         self.random_state = random_state
+        self.callback = callback
 
     def _check_settings(self):
         super()._check_settings()
@@ -141,12 +145,19 @@ class ICA(Rotation):
                 f"derivative={self.derivative} leaves {len(samples)} values of each source; take a "
                 "lower one."
             )
-        found = [self._one_start(samples, rng) for _ in range(self.n_restarts + 1)]
+        found = list(self._starts(samples, rng))
         self.n_iter_ = found[0][1]
         turn = np.transpose if self.on == "maps" else linalg.inv
         matrices = [turn(unmixing) for unmixing, _ in found]
         self._restarts = [self._turned(matrix, scores)[0] for matrix in matrices]
         return matrices[0]
+
+    def _starts(self, samples, rng):
+        n_starts = self.n_restarts + 1
+        for i in range(n_starts):
+            yield self._one_start(samples, rng)
+            if is_stopped_by(self.callback, (i + 1) / n_starts):
+                return
 
     def _one_start(self, samples, rng):
         n_sources = samples.shape[1]
@@ -193,6 +204,11 @@ class Varimax(Rotation):
         What is to be simple. Phases that hardly overlap have simple maps [2]_.
     weighting : {"poisson", "biwhiten", "none"}, default="poisson"
         Of the principal components; see :class:`PCA`.
+    max_iter : int, default=1000
+        Rounds, at most.
+    callback : callable, optional
+        Called with a :class:`Progress` after every round, whose objective is the criterion that
+        grows; where it returns True, the turn so far is kept.
 
     Attributes
     ----------
@@ -202,6 +218,8 @@ class Varimax(Rotation):
         Root mean square of what each adds to a pixel, in counts.
     rotation_ : ndarray of shape (n_components, n_components)
         The rotation of the components in the order of the principal ones.
+    n_iter_ : int
+        Rounds that were made.
     n_features_in_ : int
         Number of channels.
 
@@ -218,39 +236,71 @@ class Varimax(Rotation):
     (6, 400)
     """
 
-    def __init__(self, n_components=3, *, on="maps", weighting="poisson"):
+    def __init__(
+        self, n_components=3, *, on="maps", weighting="poisson", max_iter=1000, callback=None
+    ):
         self.n_components = n_components
         self.on = on
         self.weighting = weighting
+        self.max_iter = max_iter
+        self.callback = callback
+
+    def _check_settings(self):
+        super()._check_settings()
+        check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
 
     def _find_matrix(self, scores):
         axes = self._pca.components_ * np.where(
             self._pca.channel_scale_ > 0, self._pca.channel_scale_, 1.0
         )
         loadings = axes.T if self.on == "spectra" else scores
-        self.rotation_ = rotate_simple(loadings)
+        self.rotation_, self.n_iter_, is_settled = rotate_simple(
+            loadings, max_iter=self.max_iter, callback=self.callback
+        )
+        if not is_settled:
+            warnings.warn(
+                f"Varimax stopped after max_iter={self.max_iter} rounds while the criterion still "
+                "grew; raise max_iter.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
         return self.rotation_
 
 
-def rotate_simple(loadings):
-    """Return the rotation that makes the variance of the squared loadings largest.
+def rotate_simple(loadings, *, max_iter=1000, callback=None):
+    """Find the rotation that makes the variance of the squared loadings largest.
 
     Parameters
     ----------
     loadings : ndarray of shape (n_rows, n_components)
         Turned as ``loadings @ rotation``.
+    max_iter : int, default=1000
+        Rounds, at most.
+    callback : callable, optional
+        Called after every round; stops the search where it returns True.
+
+    Returns
+    -------
+    rotation : ndarray of shape (n_components, n_components)
+        The rotation.
+    n_iter : int
+        Rounds that were made.
+    is_settled : bool
+        False where more rounds were wanted than there may be.
     """
     n_rows, n_components = loadings.shape
     rotation, before = np.eye(n_components), 0.0
-    for _ in range(VARIMAX_ROUNDS):
+    for n_iter in range(1, max_iter + 1):
         turned = loadings @ rotation
         pull = turned**3 - turned * (turned**2).mean(axis=0)
         left, sizes, right = linalg.svd(loadings.T @ pull / n_rows)
         rotation = left @ right
         if sizes.sum() <= before * (1 + VARIMAX_TOL):
-            break
+            return rotation, n_iter, True
         before = sizes.sum()
-    return rotation
+        if is_stopped_by(callback, n_iter / max_iter, before):
+            return rotation, n_iter, True
+    return rotation, n_iter, False
 
 
 def _unsigned_angle(spectra, others):
