@@ -8,16 +8,18 @@ import numpy as np
 import scipy.sparse as sp
 from scipy import linalg
 from scipy.linalg import lapack
-from threadpoolctl import threadpool_limits
 
 from endmember.core.checks import canonical_csr
 from endmember.core.krylov import find_leading
 from endmember.core.noise import count_above, noise_edge
 from endmember.core.products import near_diagonals, spread, times, weighted_gram
+from endmember.core.threads import one_blas_thread
 
 BLOCK = 8  # vectors a Krylov round multiplies at least: what a kernel takes at a time
 SPARE = 2  # vectors beyond the wanted ones
 MOST_ROUNDS = 20  # after which all eigenvalues would have come as cheap
+SAMPLED_ABOVE = 50_000  # pixels
+SAMPLED, RUN, SAMPLE_ROUNDS = 12, 64, 5  # every twelfth pixel, in runs; as many rounds
 MOST_ABOVE = 64  # components above the noise that are looked at, beyond those wanted
 
 
@@ -119,14 +121,23 @@ def by_krylov(spectra, scaling, n_wanted, *, tol, rng, report):
     if max_rounds < 2:
         return None
     start = rng.standard_normal((spectra.shape[1], n_vectors)) * (channels > 0)
-    found = find_leading(
-        lambda vectors: spread(spectra, weights, vectors * channels) * channels,
-        start,
-        n_wanted,
-        tol=tol,
-        max_rounds=max_rounds,
-        report=report,
-    )
+
+    def search(some, start, tol, max_rounds, report):
+        part, weights_of_part = spectra[some], weights[some]
+        return find_leading(
+            lambda vectors: spread(part, weights_of_part, vectors * channels) * channels,
+            start,
+            n_wanted,
+            tol=tol,
+            max_rounds=max_rounds,
+            report=report,
+        )
+
+    if spectra.shape[0] > SAMPLED_ABOVE:  # a few pixels show where to begin
+        some = np.arange(spectra.shape[0]) % (SAMPLED * RUN) < RUN
+        sample = search(some, start, 0.0, min(SAMPLE_ROUNDS, max_rounds), lambda fraction: None)
+        start = sample.axes[:n_vectors].T
+    found = search(slice(None), start, tol, max_rounds, report)
     if found.angle > tol:
         return None
     return Eigen(found.values, found.axes, _diagonals(spectra, scaling), is_whole=False)
@@ -145,7 +156,7 @@ def _symmetric(matrix, n_wanted, scaling):
     """
     n = len(matrix)
     # Two BLAS threads gain a third here, but wait for each other on a busy machine: 25 s, not 0.3.
-    with threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         if n == 1:
             return matrix[0].clip(min=0.0), np.ones((1, 1))
         work = int(lapack.dsytrd_lwork(n, lower=1)[0])

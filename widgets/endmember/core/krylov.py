@@ -29,10 +29,11 @@ class Leading:
 
 
 def find_leading(apply, start, n_wanted, *, tol, max_rounds, report):
-    """Find leading eigenvectors by block Krylov iteration, until they stay where they are.
+    """Find leading eigenvectors by block Lanczos iteration, until they stay where they are.
 
-    Every round multiplies one more block and looks at the whole space so far (Rayleigh and Ritz).
-    The angle is bounded by the residual over the gap to the next eigenvalue [1]_.
+    Every round multiplies one more block and looks at the whole space so far. What the matrix
+    leads out of that space is the residual of every eigenvector found in it; over the gap to the
+    next eigenvalue it bounds the angle that is left [1]_.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ def find_leading(apply, start, n_wanted, *, tol, max_rounds, report):
     tol : float
         Angle in radians that is small enough.
     max_rounds : int
-        Products at most.
+        Products at most; all of them must have room in the matrix.
     report : callable
         Called with the share of the rounds that were made.
 
@@ -58,37 +59,35 @@ def find_leading(apply, start, n_wanted, *, tol, max_rounds, report):
     ----------
     .. [1] C. Davis and W. M. Kahan, SIAM J. Numer. Anal. 7 (1970) 1, doi:10.1137/0707001.
     """
-    basis = linalg.qr(start)[0]
-    block, products = basis, np.empty((len(basis), 0))
-    for i in range(max_rounds):
-        products = np.hstack([products, apply(block)])
-        found = _ritz(basis, products, n_wanted)
-        report((i + 1) / max_rounds)
-        if found.angle <= tol:
-            break
-        block = _new_directions(products[:, -block.shape[1] :], basis)
-        if i + 1 < max_rounds:
-            basis = np.hstack([basis, block])
-    return found
+    (size, width), n_made = start.shape, 0
+    basis, projected = np.empty((size, max_rounds * width)), np.zeros((max_rounds * width,) * 2)
+    block, angle = linalg.qr(start)[0], np.inf
+    while n_made < max_rounds and angle > tol:
+        made = slice(n_made * width, (n_made + 1) * width)
+        n_made += 1
+        basis[:, made] = block
+        known = basis[:, : made.stop]
+        product = apply(block)
+        projected[: made.stop, made] = known.T @ product
+        block, outwards = _outwards(product, known, projected[: made.stop, made])
+        values, turns = linalg.eigh(projected[: made.stop, : made.stop], UPLO="U")
+        angle = _angle(values[::-1], outwards @ turns[made, ::-1], n_wanted)
+        report(n_made / max_rounds)
+    axes = (known @ turns)[:, ::-1].T
+    return Leading(values[::-1].clip(min=0.0), axes, angle)
 
 
-def _ritz(basis, products, n_wanted):
-    """Return the best eigenvectors within a space, and how far they are from true ones."""
-    values, turns = linalg.eigh(basis.T @ products)
-    values, turns = values[::-1], turns[:, ::-1]
-    axes = basis @ turns
-    nearby = slice(n_wanted + 1)
-    residuals = products @ turns[:, nearby] - axes[:, nearby] * values[nearby]
+def _outwards(product, known, projection):
+    """Return an orthonormal block of what is not known yet, and how the product follows from it."""
+    rest = product - known @ projection
+    rest -= known @ (known.T @ rest)  # what rounding left
+    return linalg.qr(rest)
+
+
+def _angle(values, residuals, n_wanted):
+    """Return a bound of the angle of the wanted space to the true one."""
     lengths = linalg.norm(residuals, axis=0)
     gap = values[n_wanted - 1]
     if len(values) > n_wanted:
         gap -= values[n_wanted] + lengths[n_wanted]
-    angle = linalg.norm(lengths[:n_wanted]) / gap if gap > 0 else np.inf
-    return Leading(values.clip(min=0.0), axes.T, float(angle))
-
-
-def _new_directions(block, basis):
-    """Return an orthonormal block of what is not in the basis yet."""
-    for _ in range(2):  # the second time takes away what rounding left
-        block = linalg.qr(block - basis @ (basis.T @ block))[0]
-    return block
+    return float(linalg.norm(lengths[:n_wanted]) / gap) if gap > 0 else np.inf

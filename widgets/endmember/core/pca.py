@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_scalar
-from threadpoolctl import threadpool_limits
 
 from endmember.core import eigen
 from endmember.core.blocks import LazyRows, LoadedBlocks, load_blocks, row_blocks, stack_blocks
@@ -32,6 +31,7 @@ from endmember.core.scaling import (
     pixel_factors,
     scaling_of_sums,
 )
+from endmember.core.threads import one_blas_thread
 
 SOLVERS = ("auto", "gram", "krylov")
 SMALL = 512  # pixels or channels: all eigenvalues of so few take milliseconds
@@ -221,7 +221,7 @@ class PCA(CountsEstimator):
         if is_lazy or self.solver == "gram" or (self.solver == "auto" and is_small):
             return None
         scaling = self._choose_scaling(spectra)
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread():
             found = eigen.by_krylov(
                 spectra,
                 scaling,

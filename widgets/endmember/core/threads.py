@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import pairwise
 
 import numba
 import numpy as np
+import scipy.linalg  # noqa: F401  brings a BLAS of its own
+from threadpoolctl import ThreadpoolController
 
 N_PARTS = 16  # of about equal work: enough for any number of threads of a laptop
 SERIAL_BELOW = 1_000_000  # counts that are not zero: less than 5 ms of work
+
+
+@cache
+def _libraries():
+    """Look for libraries with threads of their own: the BLAS of NumPy, and that of SciPy.
+
+    It takes as long as to fit a small map.
+    """
+    return ThreadpoolController()
+
+
+def one_blas_thread():
+    """Return a context in which BLAS has one thread."""
+    return _libraries().limit(limits=1, user_api="blas")
 
 
 def in_parts(job, parts):
