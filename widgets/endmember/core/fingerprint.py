@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 CHUNK = 1 << 18  # values at a time: their copies stay in the processor's cache
-MOST_ROWS = 1 << 12
+MOST_ROWS = 1 << 8
 LARGEST_SHORT = 1 << 16  # whole numbers below are hashed as two bytes
 
 
@@ -45,9 +45,10 @@ class Fingerprint:
         dtype = np.uint16 if self.shape[1] <= LARGEST_SHORT else np.uint32
         for lengths, channels, values in _held(block):
             self._lengths.update(lengths.astype(np.uint32))
+            for start in range(0, channels.size, CHUNK):
+                self._channels.update(channels[start : start + CHUNK].astype(dtype))
             for start in range(0, values.size, CHUNK):
                 shorts, others = _split(values[start : start + CHUNK])
-                self._channels.update(channels[start : start + CHUNK].astype(dtype))
                 self._shorts.update(shorts)
                 self._others.update(others)
 
@@ -59,17 +60,27 @@ class Fingerprint:
 
 
 def _held(block):
-    """Yield, for some rows at a time, how much each holds, in which channels, and the values."""
+    """Yield, for some rows at a time, how much each holds, in which channels, and the values.
+
+    Rows that are full have no need to name their channels.
+    """
     if sp.issparse(block):
         if not block.data.all():
             block = block.copy()
             block.eliminate_zeros()
-        yield np.diff(block.indptr), block.indices, block.data
+        lengths = np.diff(block.indptr)
+        full = lengths == block.shape[1]
+        named = np.repeat(~full, lengths) if full.any() else slice(None)
+        yield lengths, block.indices[named], block.data
         return
     for start in range(0, block.shape[0], MOST_ROWS):
         rows = np.asarray(block[start : start + MOST_ROWS])
-        held = rows != 0
-        yield held.sum(axis=1), np.nonzero(held)[1], rows[held]
+        lengths = np.count_nonzero(rows, axis=1)
+        full = lengths == rows.shape[1]
+        if full.all():
+            yield lengths, np.empty(0, dtype=np.int64), rows.reshape(-1)
+        else:
+            yield lengths, np.nonzero(rows[~full])[1], rows[rows != 0]
 
 
 def _split(values):
@@ -77,8 +88,12 @@ def _split(values):
 
     Where one does not fit stands a zero, which no other does.
     """
+    with np.errstate(invalid="ignore"):  # what does not fit is told by what comes back
+        shorts = values.astype(np.uint16)
     if values.dtype.kind in "bu" and values.dtype.itemsize <= 2:
-        return values.astype(np.uint16), b""
-    numbers = values.astype(np.float64)
-    fits = (numbers > 0) & (numbers < LARGEST_SHORT) & (numbers == np.floor(numbers))
-    return np.where(fits, numbers, 0).astype(np.uint16), numbers[~fits]
+        return shorts, b""
+    others = shorts != values
+    if not others.any():
+        return shorts, b""
+    shorts[others] = 0
+    return shorts, values[others].astype(np.float64)
