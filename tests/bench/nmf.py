@@ -23,7 +23,7 @@ SKLEARN_KL = "scikit-learn, mu, Kullback-Leibler, nndsvda"
 
 def nmf_sweep_needle(quick):
     """One tilt of the needle."""
-    return sweep_row("nmf_sweep_needle", partial(data.needle, quick=quick), (2, 22))
+    return sweep_row("nmf_sweep_needle", partial(data.needle, quick=quick), (2, 102))
 
 
 def nmf_sweep_omphacite(quick):

@@ -17,7 +17,7 @@ import endmember as em
 from endmember.core.blocks import LazyRows, fingerprint
 from endmember.core.record import Record
 
-ESTIMATORS = [em.PCA(2), em.NMF(2), em.NFINDR(2), em.ICA(2), em.Varimax(2)]
+ESTIMATORS = [em.PCA(2), em.NMF(2), em.NFINDR(2), em.ICA(2), em.Varimax(2), em.MCRALS(2)]
 
 
 def make_counts(dtype=np.int64):
@@ -84,6 +84,13 @@ def test_the_seed_is_kept_where_there_is_one():
     counts = make_counts()
     assert em.NMF(2, random_state=7).fit(counts).record_.seed == 7
     assert em.NMF(2, random_state=np.random.RandomState(7)).fit(counts).record_.seed is None
+
+
+def test_settings_that_are_arrays_survive_a_file():
+    known = np.vstack([np.linspace(1, 2, 12), np.full(12, np.nan)])
+    record = em.MCRALS(2, known_spectra=known).fit(make_counts()).record_
+    assert record.parameters["known_spectra"]["values"][1] == ["nan"] * 12
+    assert Record.from_json(record.to_json()) == record
 
 
 def test_a_lazy_map_is_hashed_as_it_is_read():

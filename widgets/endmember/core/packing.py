@@ -37,8 +37,8 @@ def packed(spectra):
     in_parts(pack, list(enumerate(starts)))
     ends = np.cumsum([0, *(values.size for _, _, values in pieces)])
     index = np.int32 if ends[-1] <= np.iinfo(np.int32).max else np.int64
-    starts = [end + begins[:-1] for end, (begins, _, _) in zip(ends, pieces, strict=False)]
-    indptr = np.concatenate([*starts, ends[-1:]]).astype(index, copy=False)
+    firsts = [end + begins[:-1] for end, (begins, _, _) in zip(ends, pieces, strict=False)]
+    indptr = np.concatenate([*firsts, ends[-1:]]).astype(index, copy=False)
     indices = np.concatenate([channels for _, channels, _ in pieces]).astype(index, copy=False)
     values = np.concatenate([values for _, _, values in pieces])
     held = sp.csr_array((values, indices, indptr), shape=spectra.shape)

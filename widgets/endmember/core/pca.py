@@ -205,7 +205,7 @@ class PCA(CountsEstimator):
         return self
 
     def _fit(self, spectra):
-        vars(self).pop("_moments", None)
+        self.__dict__.pop("_moments", None)  # a fit forgets the blocks before it
         n_pixels, n_channels = spectra.shape
         if isinstance(spectra, LazyRows) and self.weighting == "biwhiten":
             spectra = load_blocks(spectra)  # swept over hundreds of times

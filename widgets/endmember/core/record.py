@@ -27,7 +27,8 @@ class Record:
     estimator : str
         Public name of the class or function.
     parameters : dict
-        Its settings, as JSON has them; an array is a dictionary of its dtype and values.
+        Its settings, as JSON has them: an array is a dictionary of its dtype and values, and what
+        is no finite number a word.
     seed : int or None
         What random work began from. None where there is none, or where the caller handed in a
         generator, whose state is not known afterwards.
@@ -48,7 +49,7 @@ class Record:
 
     def to_json(self) -> str:
         """Return the record as JSON."""
-        return json.dumps(asdict(self), indent=2)
+        return json.dumps(asdict(self), indent=2, allow_nan=False)
 
     @classmethod
     def from_json(cls, text):
@@ -87,9 +88,9 @@ def plain(value):
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Real):
-        return float(value)
+        return float(value) if np.isfinite(value) else repr(float(value))
     if isinstance(value, np.ndarray):
-        return {"dtype": value.dtype.str, "values": value.tolist()}
+        return {"dtype": value.dtype.str, "values": plain(value.tolist())}
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -44,7 +44,8 @@ def choose_scaling(spectra, weighting, *, gain, min_counts):
     if weighting == "biwhiten":
         check_any(marginals(spectra)[0])
         return biwhitening(spectra, gain=gain, min_counts=min_counts)
-    return scaling_of_sums(*marginals(spectra), weighting, gain=gain)
+    pixel_sums, channel_sums = marginals(spectra)
+    return scaling_of_sums(pixel_sums, channel_sums, weighting, gain=gain)
 
 
 def scaling_of_sums(pixel_sums, channel_sums, weighting, *, gain):
