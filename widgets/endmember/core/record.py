@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from dataclasses import asdict, dataclass
+from math import isfinite
 from numbers import Integral, Real
 
 import numba
@@ -88,7 +89,7 @@ def plain(value):
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Real):
-        return float(value) if np.isfinite(value) else repr(float(value))
+        return float(value) if isfinite(value) else repr(float(value))
     if isinstance(value, np.ndarray):
         return {"dtype": value.dtype.str, "values": plain(value.tolist())}
     if isinstance(value, dict):
