@@ -15,7 +15,6 @@ from scipy.optimize import LinearConstraint, minimize
 import endmember as em
 from endmember._kernels import abundances as kernels
 from endmember.core import nonnegative
-from endmember.core.abundances import ROWS_AT_ONCE
 from endmember.core.nonnegative import kkt_residual, solve_nonnegative, solve_sum_to_one
 from strategies import ESTIMATOR_FORMS, spectra_in
 
@@ -657,7 +656,7 @@ def test_corners_of_a_triangle_need_two_channels_where_sums_are_one(weights):
     assert np.isfinite(found.stderr).all() == (weights == "poisson")  # none left for residuals
 
 
-def test_chunks_that_sum_to_one_are_rows_one_after_another(monkeypatch):
+def test_parts_that_sum_to_one_are_rows_one_after_another(monkeypatch):
     rng = np.random.default_rng(12)
     endmembers = rng.random((4, 30))
     gram, corr = endmembers @ endmembers.T, rng.normal(size=(10_001, 30)) @ endmembers.T
@@ -686,10 +685,6 @@ def test_poisson_rows_end_where_the_gradient_does(way, case, is_bound):
         slopes = slopes - kept[1] * (found * slopes).sum(axis=1, keepdims=True)
     assert np.abs(found * slopes).max() < 1e-6 * max(counts.sum(axis=1).max(), 1)
     assert slopes[found == 0].min(initial=0) > -1e-6
-    chunks, n_open = np.zeros_like(found), np.ones(-(-len(counts) // ROWS_AT_ONCE), np.int64)
-    kernels.poisson_csr_chunks(*arrays, *kept, chunks, ROWS_AT_ONCE, n_open)
-    assert not n_open.any()
-    np.testing.assert_allclose(chunks, found, atol=1e-9 * max(1, counts.sum(axis=1).max()))
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numba import prange
 
-from endmember._kernels.jit import PARALLEL, compiled
+from endmember._kernels.jit import compiled
 
 CHECKED = os.environ.get("NUMBA_BOUNDSCHECK") == "1"
 
@@ -17,18 +16,16 @@ CHECKED = os.environ.get("NUMBA_BOUNDSCHECK") == "1"
 @pytest.mark.skipif(not CHECKED, reason="runs inside the run that checks bounds")
 @pytest.mark.parametrize("reach", ["read", "write"])
 def test_canary_outside_the_array_is_caught(reach):
-    assert not PARALLEL
-
-    @compiled(parallel=True)
+    @compiled()
     def read(values):
         total = 0.0
-        for i in prange(values.size + 1):
+        for i in range(values.size + 1):
             total += values[i]
         return total
 
-    @compiled(parallel=True)
+    @compiled()
     def write(values):
-        for i in prange(values.size + 1):
+        for i in range(values.size + 1):
             values[i] = 1.0
 
     with pytest.raises(IndexError, match="out of bounds"):
@@ -40,7 +37,6 @@ def test_no_kernel_reaches_outside_its_arrays(tmp_path):
     settings = {
         "NUMBA_BOUNDSCHECK": "1",
         "NUMBA_CACHE_DIR": str(tmp_path),  # a warm cache holds kernels that check nothing
-        "ENDMEMBER_PARALLEL": "0",  # numba checks no bounds in parallel loops
     }
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "tests/kernels"],

@@ -78,7 +78,7 @@ def test_rows_agree_with_scipy(way, case):
     np.testing.assert_allclose(objective(found) / scale, objective(expected) / scale, atol=1e-9)
 
 
-def test_chunks_on_any_number_of_threads_give_the_bits_of_one_row_after_another(monkeypatch):
+def test_parts_on_any_number_of_threads_give_the_bits_of_one_row_after_another(monkeypatch):
     rng = np.random.default_rng(0)
     endmembers = rng.random((4, 30))
     gram, corr = endmembers @ endmembers.T, rng.normal(size=(10_001, 30)) @ endmembers.T

@@ -1,7 +1,6 @@
 """Abundances of given endmembers: small quadratic problems, and Poisson counts pixel by pixel."""
 
 import numpy as np
-from numba import prange
 
 from endmember._kernels.jit import compiled
 
@@ -219,14 +218,6 @@ def sum_to_one_rows(gram, corr, u, abundances, start, stop):
             solve_small(gram, corr[p], u, True, x, order, space, root)
 
 
-@compiled(parallel=True)
-def sum_to_one_chunks(gram, corr, u, abundances, chunk):
-    """Do :func:`sum_to_one_rows` for all pixels, a chunk of them at a time."""
-    n_pixels = corr.shape[0]
-    for c in prange(-(-n_pixels // chunk)):
-        sum_to_one_rows(gram, corr, u, abundances, c * chunk, min(n_pixels, (c + 1) * chunk))
-
-
 @compiled()
 def weigh(theirs, indices, counts, n_held, a, slopes, bends):
     """Find first and second derivative of ``sum(model) - sum(counts * log(model))`` at `a`.
@@ -435,22 +426,6 @@ def poisson_csr_rows(
         if not fit_held(theirs, indices, counts, n_held, u, is_bound, a, vectors, matrices, order):
             n_open += 1
     return n_open
-
-
-@compiled(parallel=True)
-def poisson_csr_chunks(
-    indptr, channels, values, theirs, project, even, u, is_bound, mine, chunk, n_open
-):
-    """Do :func:`poisson_csr_rows` for all rows, a chunk of them at a time.
-
-    Rows know nothing of each other, so any number of threads gives the same bits.
-    """
-    n_rows = mine.shape[0]
-    for c in prange(n_open.size):
-        first, last = c * chunk, min(n_rows, (c + 1) * chunk)
-        n_open[c] = poisson_csr_rows(
-            indptr, channels, values, theirs, project, even, u, is_bound, mine, first, last
-        )
 
 
 @compiled()

@@ -1,13 +1,12 @@
 """How every kernel is compiled, in one place."""
 
-import os
-
 from numba import njit
 
-# Numba checks no bounds inside parallel loops, so the run that looks for them turns those off.
-PARALLEL = os.environ.get("ENDMEMBER_PARALLEL", "1") != "0"
 
+def compiled():
+    """Return the decorator that compiles a kernel, caches it and releases the GIL.
 
-def compiled(*, parallel=False):
-    """Return the decorator that compiles a kernel, caches it and releases the GIL."""
-    return njit(cache=True, nogil=True, parallel=parallel and PARALLEL)
+    Kernels run side by side in threads of their caller, who cuts the work in parts: one version is
+    compiled, not a second one with loops of Numba's own threads, and bounds can be checked in it.
+    """
+    return njit(cache=True, nogil=True)

@@ -1,7 +1,6 @@
 """Non-negative least squares, pixel by pixel, by block principal pivoting."""
 
 import numpy as np
-from numba import prange
 
 from endmember._kernels.jit import compiled
 
@@ -181,23 +180,3 @@ def solve_rows(gram, table, corr, abundances, start, stop):
         for k in range(n):
             abundances[p, k] = max(x[k], 0.0)
     return n_open
-
-
-@compiled(parallel=True)
-def solve_chunks(gram, table, corr, abundances, chunk, n_open):
-    """Do :func:`solve_rows` for all pixels, a chunk of them at a time.
-
-    Parameters
-    ----------
-    gram, table, corr, abundances : ndarray
-        As in :func:`solve_rows`.
-    chunk : int
-        Pixels at a time.
-    n_open : ndarray of int64, shape (n_chunks,)
-        Becomes the pixels of each chunk whose solution was not reached.
-    """
-    n_pixels = corr.shape[0]
-    for c in prange(n_open.size):
-        start = c * chunk
-        stop = min(n_pixels, start + chunk)
-        n_open[c] = solve_rows(gram, table, corr, abundances, start, stop)

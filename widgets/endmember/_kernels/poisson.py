@@ -1,7 +1,6 @@
 """Poisson factorisation: coordinate descent on rows of counts, given the other factor."""
 
 import numpy as np
-from numba import prange
 
 from endmember._kernels.jit import compiled
 
@@ -160,25 +159,6 @@ def descend_rows(indptr, indices, counts, theirs, sums, mine, start, stop):
     return away
 
 
-@compiled(parallel=True)
-def descend_chunks(indptr, indices, counts, theirs, sums, mine, edges, away):
-    """Do :func:`descend_rows` for all rows, chunk by chunk.
-
-    Rows know nothing of each other, so any number of threads gives the same bits.
-
-    Parameters
-    ----------
-    indptr, indices, counts, theirs, sums, mine : ndarray
-        As in :func:`descend_rows`.
-    edges : ndarray of int64, shape (n_chunks + 1,)
-        First row of every chunk, and the number of rows.
-    away : ndarray of float64, shape (n_chunks,)
-        Becomes what the chunks return.
-    """
-    for c in prange(away.size):
-        away[c] = descend_rows(indptr, indices, counts, theirs, sums, mine, edges[c], edges[c + 1])
-
-
 @compiled()
 def log_likelihood_rows(indptr, indices, counts, theirs, mine, start, stop):
     """Sum ``counts * log(model)`` over some rows of CSR counts."""
@@ -190,15 +170,6 @@ def log_likelihood_rows(indptr, indices, counts, theirs, mine, start, stop):
                 model += mine[r, k] * theirs[indices[q], k]
             total += counts[q] * np.log(model)
     return total
-
-
-@compiled(parallel=True)
-def log_likelihood_chunks(indptr, indices, counts, theirs, mine, edges, totals):
-    """Do :func:`log_likelihood_rows` chunk by chunk."""
-    for c in prange(totals.size):
-        totals[c] = log_likelihood_rows(
-            indptr, indices, counts, theirs, mine, edges[c], edges[c + 1]
-        )
 
 
 @compiled()

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 
-from endmember._kernels.abundances import poisson_csr_chunks, variances_rows
+from endmember._kernels.abundances import poisson_csr_rows, variances_rows
 from endmember.core.binning import total
 from endmember.core.blocks import LazyRows, row_blocks
 from endmember.core.checks import (
@@ -32,11 +31,12 @@ from endmember.core.image_parts import check_window
 from endmember.core.nonnegative import solve_nonnegative, solve_sum_to_one
 from endmember.core.progress import check_callback, report
 from endmember.core.record import Record, record_of
+from endmember.core.threads import even_parts, in_parts, one_blas_thread
 
 CONSTRAINTS = ("none", "nonnegative", "sum-to-one")
 WEIGHTS = ("poisson", "none")
 CHUNK_BYTES = 2e6  # of rows at a time as float64: their models stay in the processor's cache
-ROWS_AT_ONCE = 64  # that one thread fits before it takes the next ones
+ROWS_AT_ONCE = 256  # that one thread fits before it takes the next ones
 TOO_ALIKE = 1e-6  # singular value of endmembers of length 1 that nothing tells apart
 TAKES_PART = 1e-3  # of a direction without effect: its endmembers are those that are named
 NOTHING = 1e-150  # expected counts that cannot be divided by
@@ -203,7 +203,7 @@ def fit_abundances(
     _check_determined(endmembers, channel_weights, constraint)
     kind = PoissonFit if isinstance(weights, str) and weights == "poisson" else LeastSquaresFit
     fit = kind(endmembers, channel_weights, constraint)
-    with threadpool_limits(1, user_api="blas"):  # more have nothing to do with so few rows
+    with one_blas_thread():  # more have nothing to do with so few rows
         parts = list(_fit_parts(fit, spectra, callback))
     found, stderr, chi2 = (np.concatenate(values) for values in zip(*parts, strict=True))
     _warn_of(fit, spectra)
@@ -349,10 +349,14 @@ class PoissonFit(Fit):
     def _maximum(self, chunk, dense):
         indptr, indices, counts = _rows_of(chunk, dense)
         found = np.zeros((len(dense), len(self.units)))
-        n_open = np.zeros(-(-len(dense) // ROWS_AT_ONCE), dtype=np.int64)
         settings = self.theirs, self.project, EVEN / len(self.units), self.bound, self.is_bound
-        poisson_csr_chunks(indptr, indices, counts, *settings, found, ROWS_AT_ONCE, n_open)
-        self.n_open += int(n_open.sum())
+        n_open = in_parts(
+            lambda start, stop: poisson_csr_rows(
+                indptr, indices, counts, *settings, found, start, stop
+            ),
+            even_parts(len(dense), ROWS_AT_ONCE),
+        )
+        self.n_open += sum(n_open)
         return found
 
     def _unconstrained(self, information, slopes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 
@@ -11,7 +12,6 @@ import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_scalar
-from threadpoolctl import threadpool_limits
 
 from endmember.core.blocks import LazyRows, stack_blocks
 from endmember.core.checks import check_array_kind, check_flat, is_dask
@@ -34,6 +34,7 @@ from endmember.core.penalties import Penalty
 from endmember.core.poisson import PoissonProblem
 from endmember.core.progress import is_stopped_by
 from endmember.core.record import record_of
+from endmember.core.threads import one_blas_thread
 
 LOSSES = ("poisson", "gaussian")
 FIRST_ROUNDS = 100  # with the first of many blocks, at most
@@ -250,7 +251,7 @@ class NMF(CountsEstimator):
         counts = held.chosen(whole)
         self._check_shape(counts.shape)
         # Products with few components are narrow: two BLAS threads mostly wait for each other.
-        with threadpool_limits(1 if self.loss == "gaussian" else None, user_api="blas"):
+        with one_blas_thread() if self.loss == "gaussian" else nullcontext():
             runs = self._runs(counts, held)
         best = min(runs, key=lambda run: run.history[-1])
         self.objective_history_ = np.array(best.history)

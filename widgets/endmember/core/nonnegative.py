@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import nnls
 
-from endmember._kernels.abundances import sum_to_one_chunks, sum_to_one_rows
-from endmember._kernels.nnls import invert_subsets, solve_chunks, solve_rows
+from endmember._kernels.abundances import sum_to_one_rows
+from endmember._kernels.nnls import invert_subsets, solve_rows
+from endmember.core.threads import even_parts, in_parts
 
 MOST_IN_TABLE = 10  # components: beyond, a table of 2**n inverses costs more than it saves
 SERIAL_BELOW = 50_000  # pixels: two threads take longer to begin than one to finish
@@ -56,12 +57,15 @@ def _solve(gram, corr):
     table, abundances = np.zeros((2**n, n, n)), np.zeros(corr.shape)
     invert_subsets(gram, table)
     corr = np.ascontiguousarray(corr)
-    if len(corr) < SERIAL_BELOW:
-        n_open = solve_rows(gram, table, corr, abundances, 0, len(corr))
-    else:
-        n_open = np.zeros(-(-len(corr) // CHUNK), dtype=np.int64)
-        solve_chunks(gram, table, corr, abundances, CHUNK, n_open)
-    return solve_nonnegative_scipy(gram, corr) if np.any(n_open) else abundances
+    n_open = in_parts(
+        lambda start, stop: solve_rows(gram, table, corr, abundances, start, stop),
+        _parts(len(corr)),
+    )
+    return solve_nonnegative_scipy(gram, corr) if any(n_open) else abundances
+
+
+def _parts(n_pixels):
+    return even_parts(n_pixels, max(1, n_pixels if n_pixels < SERIAL_BELOW else CHUNK))
 
 
 def solve_sum_to_one(gram, corr, sums=None):
@@ -95,10 +99,10 @@ def solve_sum_to_one(gram, corr, sums=None):
     if np.linalg.eigvalsh(scaled)[0] < NEARLY_SINGULAR:
         scaled += NEARLY_SINGULAR * np.eye(len(gram))
     abundances = np.zeros(corr.shape)
-    if len(corr) < SERIAL_BELOW:
-        sum_to_one_rows(scaled, corr, sums, abundances, 0, len(corr))
-    else:
-        sum_to_one_chunks(scaled, corr, sums, abundances, CHUNK)
+    in_parts(
+        lambda start, stop: sum_to_one_rows(scaled, corr, sums, abundances, start, stop),
+        _parts(len(corr)),
+    )
     return abundances / lengths
 
 

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
-import numba
 import numpy as np
 import scipy.sparse as sp
 from scipy.special import xlogy
 
 from endmember._kernels.poisson import (
     balance_rows,
-    descend_chunks,
     descend_rows,
     descend_rows_penalised,
-    log_likelihood_chunks,
     log_likelihood_rows,
 )
 from endmember.core.checks import canonical_csr, read_only
 from endmember.core.gaussian import on_simplex
 from endmember.core.nonnegative import solve_nonnegative
+from endmember.core.threads import in_parts, row_parts
 
 FLOOR = 1e-2  # of an even mixture, added to a start: what begins at zero would stay there
-N_CHUNKS = 64  # of about equal counts: enough for any number of threads
 SERIAL_BELOW = 200_000  # counts that are not zero: less than 5 ms of work
 KERNEL_DTYPES = (np.uint8, np.uint16, np.float32, np.float64)
 
@@ -112,9 +107,9 @@ class PoissonProblem:
         """Return abundances that may begin a round."""
         return on_simplex(abundances) if self.sum_to_one else abundances
 
-    def _improve(self, rows, mine, theirs, way=None, *more):
+    def _improve(self, rows, mine, theirs, way=descend_rows, *more):
         mine, theirs = mine.copy(order="C"), np.ascontiguousarray(theirs)
-        away = rows.descend(theirs, mine) if way is None else rows.go(way, theirs, mine, *more)
+        away = rows.descend(theirs, mine, way, more or None)
         return mine, away / max(self.total, 1e-300)
 
 
@@ -126,38 +121,27 @@ class Rows:
         self.arrays = tuple(map(read_only, arrays))
         self.n_rows = counts.shape[0]
         self.sums = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
-        self.is_small = counts.nnz < SERIAL_BELOW
-        shares = np.linspace(0, counts.nnz, N_CHUNKS + 1)[1:-1]
-        cuts = np.searchsorted(counts.indptr, shares)
-        self.edges = np.unique(np.concatenate([[0], cuts, [self.n_rows]])).astype(np.int64)
+        self.parts = row_parts(counts.indptr, SERIAL_BELOW)
 
-    def descend(self, theirs, mine):
-        """Lower the deviance of every row, in place; return how far it was from optimal."""
-        sums = theirs.sum(axis=0)
-        if self.is_small:
-            return descend_rows(*self.arrays, theirs, sums, mine, 0, self.n_rows)
-        away = np.zeros(self.edges.size - 1)
-        descend_chunks(*self.arrays, theirs, sums, mine, self.edges, away)
-        return float(away.sum())
+    def descend(self, theirs, mine, way=descend_rows, more=None):
+        """Lower the deviance of every row, in place; return how far it was from optimal.
 
-    def go(self, way, theirs, mine, *more):
-        """Do the same by another kernel, which lets other threads run beside it."""
-
-        def work(start, stop):
-            return way(*self.arrays, theirs, *more, mine, start, stop)
-
-        if self.is_small:
-            return work(0, self.n_rows)
-        with ThreadPoolExecutor(numba.get_num_threads()) as threads:
-            return float(sum(threads.map(work, self.edges[:-1], self.edges[1:])))
+        By another kernel, where one is named with what it takes in place of the sums of `theirs`.
+        """
+        more = (theirs.sum(axis=0),) if more is None else more
+        return float(
+            sum(in_parts(lambda *part: way(*self.arrays, theirs, *more, mine, *part), self.parts))
+        )
 
     def log_likelihood(self, theirs, mine):
         """Return the sum of ``counts * log(model)``."""
-        if self.is_small:
-            return log_likelihood_rows(*self.arrays, theirs, mine, 0, self.n_rows)
-        totals = np.zeros(self.edges.size - 1)
-        log_likelihood_chunks(*self.arrays, theirs, mine, self.edges, totals)
-        return float(totals.sum())
+        return float(
+            sum(
+                in_parts(
+                    lambda *part: log_likelihood_rows(*self.arrays, theirs, mine, *part), self.parts
+                )
+            )
+        )
 
 
 def _totals(rows, missing, theirs):

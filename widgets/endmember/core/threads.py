@@ -30,29 +30,31 @@ def one_blas_thread():
 
 
 def in_parts(job, parts):
-    """Call ``job(*part)`` for every part, on as many threads as Numba may use.
+    """Return ``job(*part)`` for every part, on as many threads as Numba may use.
 
     Kernels that let go of the interpreter run side by side. Parts write to places of their own, so
     that any number of threads gives the same bits.
     """
     n_threads = min(numba.get_num_threads(), len(parts))
     if n_threads < 2:
-        for part in parts:
-            job(*part)
-        return
+        return [job(*part) for part in parts]
     with ThreadPoolExecutor(n_threads) as pool:
-        for done in [pool.submit(job, *part) for part in parts]:
-            done.result()
+        return list(pool.map(job, *zip(*parts, strict=True)))
 
 
-def row_parts(indptr, n_parts=N_PARTS):
+def even_parts(n_rows, size):
+    """Return the first row of every part of so many rows, and the one after its last."""
+    return [(start, min(n_rows, start + size)) for start in range(0, n_rows, size)]
+
+
+def row_parts(indptr, serial_below=None):
     """Return the first row of every part of CSR rows, and the one after its last.
 
-    Parts hold about as many numbers as each other; few numbers make one part.
+    Parts hold about as many numbers as each other; fewer than `serial_below` make one part.
     """
     n_rows, n_held = indptr.size - 1, int(indptr[-1])
-    if n_held < SERIAL_BELOW:
+    if n_held < (SERIAL_BELOW if serial_below is None else serial_below):
         return [(0, n_rows)]
-    cuts = np.searchsorted(indptr, np.linspace(0, n_held, n_parts + 1)[1:-1])
+    cuts = np.searchsorted(indptr, np.linspace(0, n_held, N_PARTS + 1)[1:-1])
     edges = np.unique(np.concatenate([[0], cuts, [n_rows]])).tolist()
     return list(pairwise(edges))
