@@ -674,7 +674,8 @@ def test_poisson_rows_end_where_the_gradient_does(way, case, is_bound):
     theirs = np.ascontiguousarray((endmembers / endmembers.sum(axis=1, keepdims=True)).T)
     n = len(endmembers)
     flat, found = sp.csr_array(counts), np.zeros((len(counts), n))
-    arrays = flat.indptr, flat.indices, flat.data, theirs, np.zeros_like(theirs)
+    is_seen = theirs.any(axis=1)
+    arrays = flat.indptr, flat.indices, flat.data, theirs, is_seen, np.zeros_like(theirs)
     kept = 0.5, np.full(n, 1 / counts.sum(axis=1).mean()), is_bound
     n_open = call(kernels.poisson_csr_rows, way)(*arrays, *kept, found, 0, len(counts))
     assert n_open == 0
@@ -699,7 +700,7 @@ def test_variances_are_those_of_numpy(way, is_bound):
     u = rng.random(4) + 0.2
     found = np.full((9, 4), np.nan)
     pairs = (np.ascontiguousarray(full[:, rows, columns]) for full in (information, meat))
-    call(kernels.variances_rows, way)(*pairs, free, u, is_bound, found, 0, 9)
+    call(kernels.variances_rows, way)(*pairs, free.astype(float), u, is_bound, found, 0, 9)
     for p in range(9):
         kept = np.flatnonzero(free[p])
         assert np.isnan(np.delete(found[p], kept)).all()

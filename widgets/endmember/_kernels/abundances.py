@@ -120,6 +120,17 @@ def go_towards(order, n, z, x):
 
 
 @compiled()
+def list_free(x, entered, order):
+    """List the components that are positive, and the one that enters; return how many they are."""
+    n = 0
+    for k in range(x.size):
+        if x[k] > 0.0 or k == entered:
+            order[n] = k
+            n += 1
+    return n
+
+
+@compiled()
 def solve_small(h, b, u, is_bound, x, order, space, root):
     """Solve ``min x @ h @ x / 2 - b @ x`` with ``x >= 0``, and ``u @ x = 1`` if that is asked for.
 
@@ -141,11 +152,7 @@ def solve_small(h, b, u, is_bound, x, order, space, root):
     """
     entered = -1
     for _ in range(50 + 10 * b.size):
-        n = 0
-        for k in range(b.size):
-            if x[k] > 0.0 or k == entered:
-                order[n] = k
-                n += 1
+        n = list_free(x, entered, order)
         multiplier = solve_face(h, b, u, is_bound, order, n, root, space[0], space[1])
         left = go_towards(order, n, space[1], x)
         if left >= 0 and left == entered:
@@ -241,8 +248,10 @@ def weigh(theirs, indices, counts, n_held, a, slopes, bends):
         Whether there are counts only where the model has some.
     """
     n = a.size
-    slopes[:] = 1.0
-    bends[:] = 0.0
+    for k in range(n):
+        slopes[k] = 1.0
+        for j in range(n):
+            bends[k, j] = 0.0
     for q in range(n_held):
         spectrum = theirs[indices[q]]
         model = 0.0
@@ -293,13 +302,18 @@ def search(theirs, indices, counts, n_held, slope, allowed, a, target, slopes, b
         share *= shorter
         for k in range(a.size):
             target[k] = a[k] + shorter * (target[k] - a[k])
-    a[:] = target
+    for k in range(a.size):
+        a[k] = target[k]
 
 
 @compiled()
 def bend_across(u, bends):
     """Add a curvature across ``u @ x = 1``, which changes nothing along it, and keeps digits."""
-    scale = np.trace(bends) / (u @ u)
+    trace = square = 0.0
+    for k in range(u.size):
+        trace += bends[k, k]
+        square += u[k] * u[k]
+    scale = trace / square
     for k in range(u.size):
         for j in range(u.size):
             bends[k, j] += scale * u[k] * u[j]
@@ -349,7 +363,8 @@ def fit_held(theirs, indices, counts, n_held, u, is_bound, a, vectors, matrices,
         for k in range(n):
             slope += slopes[k] * (target[k] - a[k])
         if -slope <= CLOSE * total:
-            a[:] = target
+            for k in range(n):
+                a[k] = target[k]
             return True
         allowed = 0.5 if step < LENIENT else 0.0
         search(theirs, indices, counts, n_held, slope, allowed, a, target, slopes, bends)
@@ -374,7 +389,8 @@ def begin(theirs, indices, counts, n_held, project, even, u, is_bound, a):
             a[k] = 1.0 / (a.size * u[k])
         return
     total = 0.0
-    a[:] = 0.0
+    for k in range(a.size):
+        a[k] = 0.0
     for q in range(n_held):
         total += counts[q]
         for k in range(a.size):
@@ -384,8 +400,31 @@ def begin(theirs, indices, counts, n_held, project, even, u, is_bound, a):
 
 
 @compiled()
+def fill_empty(u, is_bound, a):
+    """Give a spectrum without counts no abundances, or those that expect the fewest counts."""
+    dearest = 0
+    for k in range(a.size):
+        a[k] = 0.0
+        if u[k] > u[dearest]:
+            dearest = k
+    if is_bound:
+        a[dearest] = 1.0 / u[dearest]
+
+
+@compiled()
+def gather(first, last, channels, values, is_seen, indices, counts):
+    """List the counts of one row that endmembers can explain; return how many there are."""
+    n_held = 0
+    for q in range(first, last):
+        if values[q] > 0 and is_seen[channels[q]]:
+            indices[n_held], counts[n_held] = channels[q], values[q]
+            n_held += 1
+    return n_held
+
+
+@compiled()
 def poisson_csr_rows(
-    indptr, channels, values, theirs, project, even, u, is_bound, mine, start, stop
+    indptr, channels, values, theirs, is_seen, project, even, u, is_bound, mine, start, stop
 ):
     """Do :func:`fit_held` for some rows of CSR counts.
 
@@ -394,8 +433,9 @@ def poisson_csr_rows(
     indptr, channels, values : ndarray
         CSR arrays.
     theirs, project, even, u, is_bound : ndarray, ndarray, float, ndarray and bool
-        As in :func:`begin`. Channels without endmembers have rows of zeros; their counts are
-        passed over.
+        As in :func:`begin`.
+    is_seen : ndarray of bool, shape (n_channels,)
+        Whether any endmember has the channel; counts of others are passed over.
     mine : ndarray of float64, shape (n_rows, n_components)
         Becomes the abundances.
     start, stop : int
@@ -407,20 +447,14 @@ def poisson_csr_rows(
         Rows whose maximum was not reached.
     """
     n_channels, n = theirs.shape
-    is_seen = theirs.sum(axis=1) > 0.0
     indices, counts = np.zeros(n_channels, np.int64), np.zeros(n_channels)
     vectors, matrices, order = np.zeros((5, n)), np.zeros((2, n, n)), np.zeros(n, np.int64)
     n_open = 0
     for r in range(start, stop):
-        n_held, a = 0, mine[r]
-        for q in range(indptr[r], indptr[r + 1]):
-            if values[q] > 0 and is_seen[channels[q]]:
-                indices[n_held], counts[n_held] = channels[q], values[q]
-                n_held += 1
+        a = mine[r]
+        n_held = gather(indptr[r], indptr[r + 1], channels, values, is_seen, indices, counts)
         if n_held == 0:
-            a[:] = 0.0
-            if is_bound:  # what expects the fewest counts
-                a[np.argmax(u)] = 1.0 / np.max(u)
+            fill_empty(u, is_bound, a)
             continue
         begin(theirs, indices, counts, n_held, project, even, u, is_bound, a)
         if not fit_held(theirs, indices, counts, n_held, u, is_bound, a, vectors, matrices, order):
@@ -485,8 +519,8 @@ def variances_rows(information, meat, free, u, is_bound, variances, start, stop)
     ----------
     information, meat : ndarray of float64, shape (n_pixels, n_pairs)
         Lower triangles, row after row.
-    free : ndarray of bool, shape (n_pixels, n_components)
-        Which components are free.
+    free : ndarray of float64, shape (n_pixels, n_components)
+        Above zero for components that are free.
     u, is_bound : ndarray and bool
         As in :func:`solve_small`.
     variances : ndarray of float64, shape (n_pixels, n_components)
@@ -499,11 +533,7 @@ def variances_rows(information, meat, free, u, is_bound, variances, start, stop)
     matrices = np.zeros((4, most, most))
     h, m, root, inverse = matrices[0], matrices[1], matrices[2], matrices[3]
     for p in range(start, stop):
-        n = 0
-        for k in range(most):
-            if free[p, k]:
-                order[n] = k
-                n += 1
+        n = list_free(free[p], -1, order)
         if n <= is_bound:
             continue
         unpack(information[p], h)

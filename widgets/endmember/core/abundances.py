@@ -279,8 +279,8 @@ class Fit(ABC):
 
     def _variances(self, information, meat, is_free):
         variances = np.full(is_free.shape, np.nan)
-        settings = self.bound, self.is_bound
-        variances_rows(information, meat, is_free, *settings, variances, 0, len(variances))
+        settings = is_free.astype(np.float64), self.bound, self.is_bound
+        variances_rows(information, meat, *settings, variances, 0, len(variances))
         return variances
 
 
@@ -330,6 +330,7 @@ class PoissonFit(Fit):
         self.endmembers[self.endmembers < 1e-100] = 0  # squares of its inverse would overflow
         self.theirs = np.ascontiguousarray(self.endmembers.T)
         even = self.theirs.sum(axis=1, keepdims=True)
+        self.is_seen = even.ravel() > 0
         weighted = np.divide(self.theirs, even, out=np.zeros_like(self.theirs), where=even > 0)
         self.project = weighted @ np.linalg.pinv(weighted.T @ self.theirs)
 
@@ -349,7 +350,14 @@ class PoissonFit(Fit):
     def _maximum(self, chunk, dense):
         indptr, indices, counts = _rows_of(chunk, dense)
         found = np.zeros((len(dense), len(self.units)))
-        settings = self.theirs, self.project, EVEN / len(self.units), self.bound, self.is_bound
+        settings = (
+            self.theirs,
+            self.is_seen,
+            self.project,
+            EVEN / len(self.units),
+            self.bound,
+            self.is_bound,
+        )
         n_open = in_parts(
             lambda start, stop: poisson_csr_rows(
                 indptr, indices, counts, *settings, found, start, stop
