@@ -108,3 +108,14 @@ def test_the_best_of_restarts_is_no_worse_than_singular_vectors_alone(counts, lo
     model = em.NMF(3, loss=loss, n_restarts=2).fit(counts)
     assert len(model.restarts_) == 3
     assert model.objective_history_[-1] <= model.restarts_[1].objective
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_channels_that_only_impure_pixels_hold_are_explained(seed):
+    """Counts so few that the corners of the cloud have nothing in many channels that others have."""
+    counts = np.random.default_rng(seed).poisson(0.01, size=(200, 40))
+    model = em.NMF(3).fit(counts)
+    held = counts.any(axis=0)
+    np.testing.assert_array_equal(model.components_.any(axis=0), held)
+    sums = (model.transform(counts) @ model.components_).sum(axis=0)
+    np.testing.assert_allclose(sums[held], counts.sum(axis=0)[held], rtol=1e-2)

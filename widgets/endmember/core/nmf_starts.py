@@ -20,7 +20,7 @@ def from_corners(spectra, n_components, rng):
         found = nfindr._fit_within(spectra).components_
     except ValueError:
         return from_chance(spectra, n_components, rng)
-    return lifted(found)
+    return lifted(found, channel_sums(spectra))
 
 
 def from_short_corners(short, spectra, n_components, rng):
@@ -37,14 +37,14 @@ def from_short_corners(short, spectra, n_components, rng):
     rng : numpy.random.RandomState
         Where random starts begin.
     """
-    sums = np.asarray(spectra.sum(axis=0, dtype=np.float64)).ravel()
+    sums = channel_sums(spectra)
     weights = np.divide(1.0, np.sqrt(sums), out=np.zeros(sums.size), where=sums > 0)
     try:  # channels weighted by their noise, as NFINDR does
         nfindr = NFINDR(n_components, weighting="none", random_state=rng, n_restarts=2)
         pixels = nfindr._fit_within(short.turned_by(weights)).pixels_
     except ValueError:
         return from_chance(spectra, n_components, rng)
-    return lifted(np.clip(short.rows(pixels), 0, None))
+    return lifted(np.clip(short.rows(pixels), 0, None), sums)
 
 
 def from_singular_vectors(spectra, n_components):
@@ -52,7 +52,7 @@ def from_singular_vectors(spectra, n_components):
     pca = PCA(n_components, weighting="none")._fit_within(spectra)
     scores = pca._transform(spectra)
     found = np.array(list(map(_larger_half, pca.components_, scores.T)))
-    return lifted(np.where(found > 0, found, found.mean()))
+    return lifted(np.where(found > 0, found, found.mean()), channel_sums(spectra))
 
 
 def _larger_half(spectrum, scores):
@@ -64,15 +64,21 @@ def _larger_half(spectrum, scores):
 def from_chance(spectra, n_components, rng):
     """Begin from sums of all pixels with random weights."""
     weights = rng.gamma(0.3, size=(n_components, spectra.shape[0]))
-    return lifted(np.asarray(spectra.T.astype(np.float64) @ weights.T).T)
+    found = np.asarray(spectra.T.astype(np.float64) @ weights.T).T
+    return lifted(found, channel_sums(spectra))
 
 
-def lifted(components):
-    """Lift zeros off the ground, where the channel holds counts at all."""
+def channel_sums(spectra):
+    """Return how many counts every channel holds."""
+    return np.asarray(spectra.sum(axis=0, dtype=np.float64)).ravel()
+
+
+def lifted(components, sums):
+    """Lift zeros off the ground, where the channel holds counts at all: in any pixel."""
     total = components.sum(axis=1, keepdims=True)
     components = components / np.where(total > 0, total, 1)
     mean = components.mean(axis=0)
-    return components + FLOOR * np.where(mean > 0, mean + mean.mean(), 0)
+    return components + FLOOR * np.where(sums > 0, mean + mean.mean(), 0)
 
 
 def summed_to_one(abundances, components):
