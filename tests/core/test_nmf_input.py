@@ -112,10 +112,21 @@ def test_the_best_of_restarts_is_no_worse_than_singular_vectors_alone(counts, lo
 
 @pytest.mark.parametrize("seed", range(5))
 def test_channels_that_only_impure_pixels_hold_are_explained(seed):
-    """Counts so few that the corners of the cloud have nothing in many channels that others have."""
+    """Counts so few that the corners of the cloud have none in channels that others have."""
     counts = np.random.default_rng(seed).poisson(0.01, size=(200, 40))
     model = em.NMF(3).fit(counts)
     held = counts.any(axis=0)
     np.testing.assert_array_equal(model.components_.any(axis=0), held)
     sums = (model.transform(counts) @ model.components_).sum(axis=0)
     np.testing.assert_allclose(sums[held], counts.sum(axis=0)[held], rtol=1e-2)
+
+
+@pytest.mark.parametrize("sum_to_one", [False, True])
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_array])
+def test_counts_in_channels_that_were_empty_before_say_nothing(counts, form, sum_to_one):
+    """No abundance explains them, so that abundances are those without them."""
+    empty = counts.copy()
+    empty[:, [3, 40]] = 0
+    model = em.NMF(3, sum_to_one=sum_to_one).fit(form(empty))
+    found, expected = model.transform(form(counts)), model.transform(form(empty))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)

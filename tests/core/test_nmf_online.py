@@ -52,6 +52,21 @@ def test_a_phase_that_the_first_block_lacks_is_found(loss):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
+def test_channels_that_the_first_block_lacks_are_found(counts, loss):
+    """Whatever comes first, every channel ends with its counts, as a fit of all leaves them."""
+    first = counts[:200].copy()
+    first[:, [3, 40]] = 0
+    model = em.NMF(3, loss=loss)
+    for _ in range(6):
+        for block in (first, counts[200:400], counts[400:]):
+            model.partial_fit(block)
+    everything = np.vstack([first, counts[200:]])
+    sums = (model.transform(everything) @ model.components_).sum(axis=0)
+    expected = everything.sum(axis=0)[[3, 40]]
+    np.testing.assert_allclose(sums[[3, 40]], expected, rtol=0.02 if loss == "poisson" else 0.2)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
 def test_forms_of_the_blocks_do_not_matter_and_the_order_is_kept(counts, loss):
     blocks = np.array_split(counts, 4)
     found = []

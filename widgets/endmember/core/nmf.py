@@ -272,6 +272,7 @@ class NMF(CountsEstimator):
     def _transform(self, spectra):
         whole = stack_blocks(spectra)
         known = ~np.isnan(self.components_).any(axis=0)
+        known &= ~self._is_strange(whole)
         held = Held(self._mask(whole.shape, is_fit=False), whole.shape, channels=known)
         components = np.ascontiguousarray(self.components_[:, known])
         problem = self._problem(held.chosen(whole), held.missing)
@@ -281,6 +282,13 @@ class NMF(CountsEstimator):
             if away <= self.tol / 100:
                 break
         return held.unfolded(abundances)
+
+    def _is_strange(self, spectra):
+        """Tell channels that hold counts but no component: no abundance is likely or unlikely."""
+        if self.loss != "poisson" or self.components_.any(axis=0).all():
+            return np.zeros(self.n_features_in_, dtype=bool)
+        sums = np.asarray(spectra.sum(axis=0, dtype=np.float64)).ravel()
+        return (sums > 0) & ~self.components_.any(axis=0)
 
     def _check_spectra(self, X, *, reset):
         if self.missing is None:

@@ -95,6 +95,7 @@ class Online:
         self._order.update(name.encode())
         self.n_blocks, self.n_pixels = self.n_blocks + 1, self.n_pixels + counts.shape[0]
         for _ in range(ROUNDS):
+            self.components = _lit(self.components, counts)
             abundances = self._abundances(problem)
             said = self._listen(problem, counts, abundances)
             others = self.all
@@ -119,6 +120,17 @@ class Online:
             return Said(grams, problem.spectra.turned_times(abundances).T, sums, n_pixels)
         grams, corrs = _scoring(counts, abundances, self.components)
         return Said(grams, corrs, sums, n_pixels)
+
+
+def _lit(components, counts):
+    """Return components with next to nothing where counts come to a channel that had none.
+
+    As little as earlier blocks were weighed with there: what they said stays right.
+    """
+    is_new = ~components.any(axis=0) & (np.asarray(counts.sum(axis=0)).ravel() > 0)
+    return (
+        np.where(is_new, FAINTEST * components.mean(), components) if is_new.any() else components
+    )
 
 
 def _scoring(counts, abundances, components):
