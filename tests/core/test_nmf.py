@@ -236,6 +236,17 @@ def test_a_callback_hears_of_every_round_and_may_end_the_fit(scene):
     assert heard[0].fraction == pytest.approx(1 / 300)
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_progress_over_all_starts_never_goes_back_and_may_end_them(scene, loss):
+    heard = []
+    em.NMF(3, loss=loss, n_restarts=3, callback=heard.append).fit(scene.image.spectra)
+    fractions = [progress.fraction for progress in heard]
+    assert fractions == sorted(fractions)
+    assert 3 / 4 < fractions[-1] <= 1
+    stopped = em.NMF(3, loss=loss, n_restarts=3, callback=lambda progress: True)
+    assert len(stopped.fit(scene.image.spectra).restarts_) == 1
+
+
 def test_a_fit_that_ends_too_soon_says_what_to_raise(scene):
     with pytest.warns(ConvergenceWarning, match="max_iter=2 rounds .*raise max_iter, or tol"):
         em.NMF(3, max_iter=2).fit(scene.image.spectra)

@@ -98,7 +98,8 @@ class NMF(CountsEstimator):
     random_state : int or numpy.random.RandomState, default=0
         Where random starts begin.
     callback : callable, optional
-        Called with a :class:`Progress` after every round; the fit stops where it returns True.
+        Called with a :class:`Progress` after every round; where it returns True, the fit stops and
+        keeps the best so far.
 
     Attributes
     ----------
@@ -111,7 +112,7 @@ class NMF(CountsEstimator):
         How far from optimal the best start ended: ``sum(abs(factor * gradient))``, relative to
         the counts (Poisson) or the sum of squares (Gaussian).
     restarts_ : list of Restart
-        What each start led to.
+        What each start led to that was made.
     n_iter_ : int
         Rounds of the best start.
     n_features_in_ : int
@@ -261,7 +262,7 @@ class NMF(CountsEstimator):
         self.restarts_ = [
             Restart(run.history[-1], match_components(run.components, found).cost) for run in runs
         ]
-        if self.kkt_ > self.tol and not best.was_stopped:
+        if self.kkt_ > self.tol and not runs[-1].was_stopped:
             warnings.warn(
                 f"NMF stopped after max_iter={self.max_iter} rounds at {self.kkt_:.1e} from "
                 f"optimal, above tol={self.tol:.0e}; raise max_iter, or tol.",
@@ -342,7 +343,9 @@ class NMF(CountsEstimator):
         for start in self._starts(held.filled(counts), short):
             if not runs:
                 self._penalise(problem, short, start)
-            runs.append(self._run(problem, short, start))
+            runs.append(self._run(problem, short, start, len(runs)))
+            if runs[-1].was_stopped:
+                break
         return runs
 
     def _penalise(self, problem, short, start):
@@ -374,20 +377,22 @@ class NMF(CountsEstimator):
             abundances, components = summed_to_one(abundances, components)
         return Run(problem, abundances, components)
 
-    def _run(self, problem, short, components):
+    def _run(self, problem, short, components, i):
         """Go round in few principal components first, if they are given, then with all counts."""
+        since, until = np.array([i, i + 1]) / (self.n_restarts + 1)
         if short is None:
-            return self._finish(self._begun(problem, components), 0.0)
-        first = self._finish(self._begun(short, components), 0.0, until=0.5)
+            return self._finish(self._begun(problem, components), since, until)
+        half = (since + until) / 2
+        first = self._finish(self._begun(short, components), since, half)
         run = Run(problem, first.abundances, first.components)
         run.was_stopped = first.was_stopped
-        return self._finish(run, 0.5)
+        return self._finish(run, half, until)
 
-    def _finish(self, run, since, until=1.0):
+    def _finish(self, run, since, until):
         while not run.was_stopped and run.kkt > self.tol and run.n_rounds < self.max_iter:
             run.go_round()
             fraction = since + (until - since) * run.n_rounds / self.max_iter
-            run.was_stopped = is_stopped_by(self.callback, fraction, run.history[-1])
+            run.was_stopped = is_stopped_by(self.callback, float(fraction), run.history[-1])
         return run
 
     def _in_order(self, sums, n_pixels, components):
