@@ -290,3 +290,17 @@ def test_bad_counts_are_refused(scene):
         counts[0, 0] = value
         with pytest.raises(ValueError, match=message):
             em.NMF(3).fit(counts)
+
+
+@pytest.mark.parametrize("n_components", [2, 4, 6])
+def test_sweeps_before_the_first_round_lower_the_objective(n_components, scene):
+    counts = scene.image.spectra
+    problem = PoissonProblem(counts)
+    components = from_chance(counts, n_components, np.random.RandomState(0))
+    factors = problem.abundances(components), components
+    history = [problem.objective(*factors)]
+    for _ in range(5):
+        factors = problem.settled(*factors, n_sweeps=1)
+        history.append(problem.objective(*factors))
+    assert (np.diff(history) < 0).all()
+    assert factors[0].sum() == pytest.approx(counts.sum())  # every count was given to someone

@@ -125,3 +125,30 @@ def test_parts_give_the_bits_of_all_rows_at_once(case, n_cuts):
     totals = [poisson.log_likelihood_rows(*arrays, theirs, whole + 1e-9, *cut) for cut in cuts]
     everything = poisson.log_likelihood_rows(*arrays, theirs, whole + 1e-9, 0, len(mine))
     assert sum(totals) == pytest.approx(everything, rel=1e-12, abs=1e-9)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@settings(max_examples=20)
+@given(case=problems(), is_few=st.booleans())
+def test_a_sweep_shares_out_every_count_and_never_raises_the_deviance(way, case, is_few):
+    flat, theirs, mine = case
+    width = 4 if is_few else theirs.shape[1]
+    kernel = poisson.share_rows if is_few else poisson.share_rows_among_many
+    theirs, mine = (
+        np.pad(factor, ((0, 0), (0, width - factor.shape[1]))) for factor in (theirs, mine)
+    )
+    sums = np.where(theirs.any(axis=0), theirs.sum(axis=0), 1)
+    theirs, mine = theirs / sums, mine * sums
+    counts = flat.toarray().astype(float)
+    before, shares = deviance(counts, theirs, mine), mine[:, None, :] * theirs
+    shares *= (counts / (mine @ theirs.T))[:, :, None]
+    gathered = np.zeros_like(theirs)
+    middle = len(mine) // 2
+    for part in [(0, middle), (middle, len(mine))]:
+        call(kernel, way)(flat.indptr, flat.indices, flat.data, theirs, mine, *part, gathered)
+    np.testing.assert_allclose(mine, shares.sum(axis=1), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(gathered, shares.sum(axis=0), rtol=1e-9, atol=1e-12)
+    if counts.any():
+        total = gathered.sum(axis=0)
+        after = deviance(counts, gathered / np.where(total > 0, total, 1), mine)
+        assert after <= before + 1e-9 * abs(before)

@@ -330,3 +330,67 @@ def balance_rows(indptr, indices, counts, theirs, totals, mine, start, stop):
             model[: last - first],
         )
     return away
+
+
+@compiled()
+def share_rows(indptr, indices, counts, theirs, mine, start, stop, gathered):
+    """Share out the counts of some rows among four components, as the model would.
+
+    One sweep of expectation and maximisation: every count is divided in proportion to what each
+    component expects there. What a row's counts add up to is its new factor, and what a column's
+    add up to the other one, but for its scale; both from the same model.
+
+    Parameters
+    ----------
+    indptr, indices, counts : ndarray
+        CSR arrays.
+    theirs : ndarray of float64, shape (n_columns, 4)
+        The other factor, each component of sum 1 over the columns.
+    mine : ndarray of float64, shape (n_rows, 4)
+        This factor; becomes the new one.
+    start, stop : int
+        First row, and the one after the last.
+    gathered : ndarray of float64, shape (n_columns, 4)
+        Counts of every column that each component was given; added to.
+    """
+    for r in range(start, stop):
+        m0, m1, m2, m3 = mine[r, 0], mine[r, 1], mine[r, 2], mine[r, 3]
+        s0 = s1 = s2 = s3 = 0.0
+        for q in range(indptr[r], indptr[r + 1]):
+            c = np.uint32(indices[q])
+            z0, z1 = m0 * theirs[c, 0], m1 * theirs[c, 1]
+            z2, z3 = m2 * theirs[c, 2], m3 * theirs[c, 3]
+            model = (z0 + z1) + (z2 + z3)
+            if model <= 0.0:
+                continue
+            ratio = counts[q] / model
+            z0, z1, z2, z3 = z0 * ratio, z1 * ratio, z2 * ratio, z3 * ratio
+            s0, s1, s2, s3 = s0 + z0, s1 + z1, s2 + z2, s3 + z3
+            gathered[c, 0] += z0
+            gathered[c, 1] += z1
+            gathered[c, 2] += z2
+            gathered[c, 3] += z3
+        mine[r, 0], mine[r, 1], mine[r, 2], mine[r, 3] = s0, s1, s2, s3
+
+
+@compiled()
+def share_rows_among_many(indptr, indices, counts, theirs, mine, start, stop, gathered):
+    """Do :func:`share_rows` for any number of components."""
+    n = theirs.shape[1]
+    shares, sums = np.empty(n), np.empty(n)
+    for r in range(start, stop):
+        for k in range(n):
+            sums[k] = 0.0
+        for q in range(indptr[r], indptr[r + 1]):
+            c, model = np.uint32(indices[q]), 0.0
+            for k in range(n):
+                shares[k] = mine[r, k] * theirs[c, k]
+                model += shares[k]
+            if model <= 0.0:
+                continue
+            ratio = counts[q] / model
+            for k in range(n):
+                sums[k] += shares[k] * ratio
+                gathered[c, k] += shares[k] * ratio
+        for k in range(n):
+            mine[r, k] = sums[k]

@@ -121,11 +121,11 @@ class NMF(CountsEstimator):
     Notes
     -----
     Poisson factors are found by coordinate descent with Newton's method [2]_, alternating between
-    pixels and channels; Gaussian ones by alternating non-negative least squares [4]_, first on
-    the counts projected on a few principal components, where a round costs little, and then on
-    all counts until these say that it is optimal: `objective_history_` and `n_iter_` tell of the
-    rounds on all counts. The time goes with the counts that are not zero. Pixels and channels
-    without counts stay zero.
+    pixels and channels, after a few sweeps of expectation and maximisation [1]_; Gaussian ones by
+    alternating non-negative least squares [4]_, first on the counts projected on a few principal
+    components, where a round costs little, and then on all counts until these say that it is
+    optimal: `objective_history_` and `n_iter_` tell of the rounds on all counts. The time goes
+    with the counts that are not zero. Pixels and channels without counts stay zero.
 
     References
     ----------
@@ -375,7 +375,7 @@ class NMF(CountsEstimator):
         abundances = problem.abundances(components)
         if self.sum_to_one:
             abundances, components = summed_to_one(abundances, components)
-        return Run(problem, abundances, components)
+        return Run(problem, *problem.settled(abundances, components))
 
     def _run(self, problem, short, components, i):
         """Go round in few principal components first, if they are given, then with all counts."""
