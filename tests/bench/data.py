@@ -55,7 +55,7 @@ def edges(folder, quick):
 
     path = folder / "edges.npy"
     if not path.exists():
-        side = 32 if quick else 134
+        side = 24 if quick else 134
         np.save(path, em.datasets.load("portrait_edges", shape=(side, side)).image.spectra)
     return path
 

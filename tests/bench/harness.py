@@ -23,7 +23,7 @@ from bench.memory import in_status
 TESTS = Path(__file__).parents[1]
 N_THREADS = 2
 ROUNDS = {False: 5, True: 2}  # by whether it is to be quick
-PATIENCE = {False: 300.0, True: 6.0}  # seconds in all, after which a way is not run again
+PATIENCE = {False: 300.0, True: 2.0}  # seconds in all, after which a way is not run again
 SMALLEST_PEAK = 1e6  # bytes: less counts as this much in a ratio
 STATUS = "\nimport sys; sys.stdout.write(open('/proc/self/status').read())"
 
@@ -127,9 +127,15 @@ class Outcome:
             pairs = [[max(peak, SMALLEST_PEAK) for peak in pair] for pair in pairs]
         return [theirs / own for theirs, own in pairs if own > 0]
 
+    @property
+    def least_error(self):
+        """Zero, or below it where a result is better than what was taken for the best."""
+        return min(0.0, *(m.error for several in self.measured.values() for m in several), 0.0)
+
     def is_as_good(self, name, than):
         """Whether the results of one way are no worse than those of another."""
-        return self.worst_error(name) <= max(self.row.tolerance, self.worst_error(than))
+        allowed = self.row.tolerance + self.least_error
+        return self.worst_error(name) <= max(allowed, self.worst_error(than))
 
     @property
     def has_failed(self):
@@ -143,7 +149,9 @@ class Outcome:
     def is_inexact(self):
         """Whether our error is above what the row allows in any case."""
         most = self.row.most_error
-        return most is not None and not self.worst_error(self.ours) <= most
+        if most is None:
+            return False
+        return not self.worst_error(self.ours) <= most + self.least_error
 
 
 def find_row(spec, quick):

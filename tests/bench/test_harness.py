@@ -186,6 +186,7 @@ def test_tiny_peaks_count_as_a_megabyte():
         ((1.0, 0.0), (5.0, 9.0), "peer less exact; speed reached"),
         ((1.0, 0.2), (5.0, 0.0), "FAILED: ours is worse"),
         ((1.0, float("nan")), (5.0, 0.0), "FAILED: ours is worse"),
+        ((1.0, 0.05), (5.0, -0.2), "FAILED: ours is worse"),  # than a better best
     ],
 )
 def test_verdict_puts_the_result_before_the_speed(ours, peer, expected):
