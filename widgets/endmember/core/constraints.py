@@ -8,7 +8,7 @@ import numpy as np
 from scipy import linalg
 
 from endmember._kernels.unimodal import pool_rising
-from endmember.core.nonnegative import solve_nonnegative
+from endmember.core.nonnegative import solve_nonnegative, solve_sum_to_one
 
 SIDES = ("spectra", "abundances")
 CONSTRAINTS = (
@@ -16,8 +16,6 @@ CONSTRAINTS = (
     *(f"{rule}_{side}" for rule in ("nonnegative", "unimodal") for side in SIDES),
     "closure",
 )
-CLOSED = 1e-12  # how near to 1 a sum has come when rounding is all that is left
-MOST_STEPS = 100  # of a search that takes about five
 SWEEPS = 20  # over the columns of a unimodal factor, at most
 SETTLED = 1e-6  # change of a unimodal factor in one sweep, relative, that ends them
 
@@ -236,7 +234,7 @@ class Rules:
 
     def _solve_free(self, gram, corr):
         if self.is_closed:
-            return (solve_simplex if self.is_nonnegative else solve_closed)(gram, corr)
+            return (solve_sum_to_one if self.is_nonnegative else solve_closed)(gram, corr)
         if self.is_nonnegative:
             return solve_nonnegative(gram, corr)
         return corr @ linalg.pinvh(gram)
@@ -268,65 +266,9 @@ def solve_closed(gram, corr):
     return free + np.outer((1 - free.sum(axis=1)) / direction.sum(), direction)
 
 
-def solve_simplex(gram, corr):
-    """Return ``argmin a @ gram @ a / 2 - corr[p] @ a`` with ``a >= 0`` and ``a.sum() == 1``.
-
-    Parameters
-    ----------
-    gram : ndarray of shape (n_components, n_components)
-        Products of the endmembers with each other.
-    corr : ndarray of shape (n_pixels, n_components)
-        Products of the spectra with the endmembers.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_pixels, n_components)
-        Exact to rounding.
-
-    Notes
-    -----
-    With a multiplier for the sum, the problem is that of :func:`solve_nonnegative` with ``corr -
-    multiplier``. Its sum falls with the multiplier along straight pieces; Newton's method, kept
-    within a bracket, finds where it is 1.
-    """
-    gram = _lifted(gram)
-    abundances = np.empty(corr.shape)
-    high = corr.max(axis=1)  # above, nothing is left
-    low = high - np.abs(gram).max()  # below, more than 1
-    # Newton's method from where all components would take part, if none could be negative.
-    everywhere = linalg.pinvh(gram).sum(axis=0)
-    multiplier = np.clip((corr @ everywhere - 1) / everywhere.sum(), low, high)
-    rows = np.arange(len(corr))
-    for _ in range(MOST_STEPS):
-        found = solve_nonnegative(gram, corr[rows] - multiplier[:, None])
-        abundances[rows] = found
-        excess = found.sum(axis=1) - 1
-        low, high = np.where(excess > 0, multiplier, low), np.where(excess < 0, multiplier, high)
-        is_open = np.abs(excess) > CLOSED
-        if not is_open.any():
-            break
-        newton = multiplier + excess / _slopes(gram, found)
-        is_within = (low < newton) & (newton < high)
-        multiplier = np.where(is_within, newton, (low + high) / 2)
-        rows, low, high, multiplier = (v[is_open] for v in (rows, low, high, multiplier))
-    return abundances / abundances.sum(axis=1, keepdims=True)
-
-
 def _lifted(gram):
     """Add the same to all products: no change where sums are 1, but a spectrum of zeros counts."""
     return gram + max(np.trace(gram) / len(gram), np.finfo(float).tiny)
-
-
-def _slopes(gram, abundances):
-    """Return how fast each pixel's sum falls with the multiplier; tiny where nothing is left."""
-    used = abundances > 0
-    codes = used @ 2.0 ** np.arange(used.shape[1])  # one for each choice of components
-    _, firsts, which = np.unique(codes, return_index=True, return_inverse=True)
-    slopes = np.full(len(firsts), np.finfo(float).tiny)
-    for i, chosen in enumerate(used[firsts]):
-        if chosen.any():
-            slopes[i] = max(linalg.pinvh(gram[np.ix_(chosen, chosen)]).sum(), slopes[i])
-    return slopes[which.ravel()]
 
 
 def project_unimodal(values, weights=None):

@@ -12,7 +12,6 @@ from endmember.core.nonnegative import solve_nonnegative, solve_sum_to_one
 
 SWEEPS = 20  # of a penalised step, at most: they cost no pass over the counts
 SETTLED = 1e-4  # relative change at which they end
-SHORT = 1e-12  # of the largest squared length
 MOST_BYTES = 2e9  # of dense counts in float64: beyond, they are converted block by block
 
 
@@ -96,7 +95,7 @@ class GaussianProblem:
             corr = corr + self._stand_in(abundances, components) @ components.T
         away = self._away(gram, corr, abundances)
         if self.sum_to_one:
-            return solve_sum_to_one(_lengthened(gram), corr), away
+            return solve_sum_to_one(gram, corr), away
         return solve_nonnegative(gram, corr), away
 
     def improve_components(self, abundances, components):
@@ -164,13 +163,6 @@ class GaussianProblem:
         if self.sum_to_one and not is_free:
             slopes -= (factor * slopes).sum(axis=1, keepdims=True)
         return float(np.abs(factor * slopes).sum() / max(self.squares, 1e-300))
-
-
-def _lengthened(gram):
-    """Give a spectrum of zeros a length that is next to nothing: it is one of the corners."""
-    lengths = np.diag(gram)
-    least = SHORT * lengths.max() if lengths.any() else 1.0
-    return gram + np.diag(np.where(lengths < least, least, 0.0))
 
 
 def on_simplex(abundances):

@@ -13,6 +13,8 @@ MOST_IN_TABLE = 10  # components: beyond, a table of 2**n inverses costs more th
 SERIAL_BELOW = 50_000  # pixels: two threads take longer to begin than one to finish
 CHUNK = 4096
 NEARLY_SINGULAR = 1e-12  # of the largest eigenvalue
+SHORT = 1e-30  # squared length beside the largest one: next to nothing
+RIDGE = 1e-8  # of a squared length: less would leave more to rounding than it takes from the sum
 
 
 def solve_nonnegative(gram, corr):
@@ -74,7 +76,7 @@ def solve_sum_to_one(gram, corr, sums=None):
     Parameters
     ----------
     gram : ndarray of shape (n_components, n_components)
-        Products of the endmembers with each other, all of them of length above zero.
+        Products of the endmembers with each other.
     corr : ndarray of shape (n_pixels, n_components)
         Products of the spectra with the endmembers.
     sums : ndarray of shape (n_components,), optional
@@ -83,7 +85,8 @@ def solve_sum_to_one(gram, corr, sums=None):
     Returns
     -------
     ndarray of float64, shape (n_pixels, n_components)
-        The exact solution, by an active set. Where `gram` is singular, one of many.
+        The solution to rounding, by an active set. Where endmembers depend on each other, it is
+        one of many; one of zeros is a corner like the others.
 
     References
     ----------
@@ -91,19 +94,24 @@ def solve_sum_to_one(gram, corr, sums=None):
     https://doi.org/10.1109/36.911111.
     """
     gram, corr = (np.asarray(values, dtype=np.float64) for values in (gram, corr))
+    sums = np.ones(len(gram)) if sums is None else np.asarray(sums, dtype=np.float64)
+    size = np.diag(gram).max() or 1.0  # in its unit a length is about as large as a sum
+    gram, corr = gram / size, corr / size
+    if np.diag(gram).min() < SHORT:  # the sum is known: this only gives it a length
+        gram = gram + np.outer(sums, sums) / sums.max() ** 2
     lengths = np.sqrt(np.diag(gram))
-    sums = (np.ones(len(gram)) if sums is None else np.asarray(sums, np.float64)) / lengths
+    sums = sums / lengths
     scaled, corr = gram / np.outer(lengths, lengths), np.ascontiguousarray(corr / lengths)
     across = len(sums) * sums / (sums @ sums)  # the sum is known: this changes nothing along it
     scaled, corr = scaled + np.outer(across, sums), corr + across
-    if np.linalg.eigvalsh(scaled)[0] < NEARLY_SINGULAR:
-        scaled += NEARLY_SINGULAR * np.eye(len(gram))
+    if np.linalg.eigvalsh(scaled)[0] < RIDGE:
+        scaled += RIDGE * np.eye(len(gram))
     abundances = np.zeros(corr.shape)
     in_parts(
         lambda start, stop: sum_to_one_rows(scaled, corr, sums, abundances, start, stop),
         _parts(len(corr)),
     )
-    return abundances / lengths
+    return abundances / (lengths * (abundances @ sums)[:, None])
 
 
 def solve_nonnegative_scipy(gram, corr):
