@@ -130,3 +130,21 @@ def test_counts_in_channels_that_were_empty_before_say_nothing(counts, form, sum
     model = em.NMF(3, sum_to_one=sum_to_one).fit(form(empty))
     found, expected = model.transform(form(counts)), model.transform(form(empty))
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore::scipy.linalg.LinAlgWarning")  # corners are in that unit
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    "settings", [{}, {"sum_to_one": True}, {"volume": 1e-3}, {"smoothness": 0.1, "missing": [3]}]
+)
+@pytest.mark.parametrize("unit", [2.0**-100, 2.0**-40, 2.0**100])
+def test_the_unit_of_the_counts_does_not_matter(counts, loss, settings, unit):
+    if "missing" in settings:
+        settings = settings | {"missing": np.arange(counts.shape[1]) == 3}
+    first = em.NMF(3, loss=loss, **settings).fit(counts)
+    model = em.NMF(3, loss=loss, **settings).fit(unit * counts)
+    largest = np.nanmax(first.components_)
+    found = model.components_ / unit
+    np.testing.assert_allclose(found, first.components_, rtol=1e-4, atol=1e-4 * largest)
+    abundances = model.transform(unit * counts)
+    np.testing.assert_allclose(abundances, first.transform(counts), rtol=1e-3, atol=1e-3)
