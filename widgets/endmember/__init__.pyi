@@ -2,7 +2,10 @@ from . import datasets as datasets
 from .core import metrics as metrics
 from .core.abundances import fit_abundances as fit_abundances
 from .core.axes import Axis as Axis
+from .core.bayes import BayesianUnmixing as BayesianUnmixing
 from .core.checks import ScaledCountsWarning as ScaledCountsWarning
+from .core.correspondence import CorrespondenceAnalysis as CorrespondenceAnalysis
+from .core.correspondence import correspondence_analysis as correspondence_analysis
 from .core.decomposition import Decomposition as Decomposition
 from .core.decomposition import decompose as decompose
 from .core.image import SpectrumImage as SpectrumImage
