@@ -8,6 +8,8 @@ from .core.correspondence import CorrespondenceAnalysis as CorrespondenceAnalysi
 from .core.correspondence import correspondence_analysis as correspondence_analysis
 from .core.decomposition import Decomposition as Decomposition
 from .core.decomposition import decompose as decompose
+from .core.entropy import RelativeEntropy as RelativeEntropy
+from .core.entropy import relative_entropy as relative_entropy
 from .core.image import SpectrumImage as SpectrumImage
 from .core.line_maps import line_maps as line_maps
 from .core.mcr import MCRALS as MCRALS
@@ -15,6 +17,9 @@ from .core.nfindr import NFINDR as NFINDR
 from .core.nmf import NMF as NMF
 from .core.noise import NoiseWarning as NoiseWarning
 from .core.pca import PCA as PCA
+from .core.phase_map import PhaseMap as PhaseMap
+from .core.phase_map import phase_map as phase_map
+from .core.phase_map import phase_sensitivity as phase_sensitivity
 from .core.progress import CancelledError as CancelledError
 from .core.rotation import ICA as ICA
 from .core.rotation import Varimax as Varimax
