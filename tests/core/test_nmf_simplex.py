@@ -141,3 +141,14 @@ def test_pixels_without_counts_and_spectra_of_zeros_do_no_harm(loss):
 def test_sum_to_one_is_a_boolean():
     with pytest.raises(TypeError, match="sum_to_one"):
         em.NMF(2, sum_to_one="yes").fit(np.ones((9, 4)))
+
+
+@pytest.mark.parametrize("n_spectra", [1, 2])
+@pytest.mark.parametrize("seed", range(6))
+def test_more_components_than_spectra_leave_nothing(seed, n_spectra):
+    """Although spectra then depend on each other, or hold nothing."""
+    spectra = np.random.default_rng(seed).poisson(20.0, size=(n_spectra, 30))
+    counts = np.repeat(spectra, 20, axis=0)
+    model = em.NMF(3, loss="gaussian", sum_to_one=True).fit(counts)
+    left = np.abs(model.transform(counts) @ model.components_ - counts).max()
+    assert left < 0.01 * counts.max()

@@ -13,7 +13,8 @@ MOST_IN_TABLE = 10  # components: beyond, a table of 2**n inverses costs more th
 SERIAL_BELOW = 50_000  # pixels: two threads take longer to begin than one to finish
 CHUNK = 4096
 NEARLY_SINGULAR = 1e-12  # of the largest eigenvalue
-SHORT = 1e-30  # squared length beside the largest one: next to nothing
+SHORT = 1e-12  # of the largest squared length: what is shorter, or nothing, is not lengthened more
+ROUNDING = 1e-14  # of a sum
 RIDGE = 1e-8  # of a squared length: less would leave more to rounding than it takes from the sum
 
 
@@ -97,9 +98,7 @@ def solve_sum_to_one(gram, corr, sums=None):
     sums = np.ones(len(gram)) if sums is None else np.asarray(sums, dtype=np.float64)
     size = np.diag(gram).max() or 1.0  # in its unit a length is about as large as a sum
     gram, corr = gram / size, corr / size
-    if np.diag(gram).min() < SHORT:  # the sum is known: this only gives it a length
-        gram = gram + np.outer(sums, sums) / sums.max() ** 2
-    lengths = np.sqrt(np.diag(gram))
+    lengths = np.sqrt(np.maximum(np.diag(gram), SHORT))
     sums = sums / lengths
     scaled, corr = gram / np.outer(lengths, lengths), np.ascontiguousarray(corr / lengths)
     across = len(sums) * sums / (sums @ sums)  # the sum is known: this changes nothing along it
@@ -111,6 +110,9 @@ def solve_sum_to_one(gram, corr, sums=None):
         lambda start, stop: sum_to_one_rows(scaled, corr, sums, abundances, start, stop),
         _parts(len(corr)),
     )
+    faint = (abundances > 0) & (abundances * sums < ROUNDING)
+    if faint.any():  # rounding, which spectra that are fitted to it would blow up
+        abundances[faint & (abundances < ROUNDING * abundances.max(axis=1, keepdims=True))] = 0.0
     return abundances / (lengths * (abundances @ sums)[:, None])
 
 
