@@ -13,7 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import endmember as em
-from endmember.core.nfindr import _flatten, _grow, _spread_out
+from endmember.core.nfindr import grow, spread_out
+from endmember.core.simplex import flatten
 
 
 @pytest.mark.filterwarnings("ignore::endmember.ScaledCountsWarning")
@@ -56,18 +57,21 @@ def test_pure_pixels_without_noise_are_found_exactly(n_components, seed, weighti
 @given(n_components=st.integers(2, 4), seed=st.integers(0, 2**32 - 1))
 def test_no_set_of_pixels_spans_more(n_components, seed):
     """Every choice of few pixels is tried; restarts find the largest of a cloud of noise."""
-    cloud = _flatten(np.random.default_rng(seed).normal(size=(14, n_components)), n_components)
+    cloud = flatten(
+        np.random.default_rng(seed).normal(size=(14, n_components)), n_components
+    ).points
     best = max(
         abs(np.linalg.det(cloud[list(chosen)])) for chosen in combinations(range(14), n_components)
     )
-    found = max(_grow(cloud, _spread_out(cloud, first), 100)[1][-1] for first in range(14))
+    found = max(grow(cloud, spread_out(cloud, first), 100).history[-1] for first in range(14))
     assert found == pytest.approx(best, rel=1e-9)
 
 
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_volume_never_falls_and_is_that_of_the_corners(seed):
-    cloud = _flatten(np.random.default_rng(seed).normal(size=(200, 4)), 4)
-    corners, history, *_ = _grow(cloud, _spread_out(cloud, 5), 100)
+    cloud = flatten(np.random.default_rng(seed).normal(size=(200, 4)), 4).points
+    grown = grow(cloud, spread_out(cloud, 5), 100)
+    corners, history = grown.corners, grown.history
     assert (np.diff(history) > 0).all()
     assert history[-1] == pytest.approx(abs(np.linalg.det(cloud[corners])), rel=1e-6)
 
@@ -137,8 +141,78 @@ def test_a_callback_sees_the_starts_and_ends_them():
 
 
 def test_a_search_that_ends_too_soon_says_so_once():
-    spectra = np.random.default_rng(0).poisson(9.0, size=(300, 20))
+    spectra = np.random.default_rng(2).poisson(9.0, size=(300, 20))
     with pytest.warns(ConvergenceWarning, match="max_iter=1 rounds while the volume") as heard:
         em.NFINDR(6, n_restarts=0, max_iter=1).fit(spectra)
     assert len(heard) == 1
     assert heard[0].filename == __file__
+
+
+@settings(max_examples=30)
+@given(n_components=st.integers(2, 4), seed=st.integers(0, 2**32 - 1))
+def test_restarts_from_the_outside_of_a_cloud_lose_no_volume(n_components, seed):
+    """Every choice of few pixels is tried, with the points inside the first simplex among them."""
+    rng = np.random.default_rng(seed)
+    spectra = 9.0 + np.clip(rng.normal(size=(14, n_components)), -8, 8)
+    model = em.NFINDR(n_components, weighting="none", n_restarts=40).fit(spectra)
+    cloud = flatten(spectra @ np.linalg.qr(model._pca.components_.T)[0], n_components).points
+
+    def volume(pixels):
+        return abs(np.linalg.det(cloud[list(pixels)]))
+
+    best = max(map(volume, combinations(range(14), n_components)))
+    assert volume(model.pixels_) == pytest.approx(best, rel=1e-6)
+
+
+def uneven(n_components=3, seed=0, n_pixels=400):
+    """Mixtures without noise of a thickness that varies twentyfold, their pixels of pure thin."""
+    endmembers, shares, pure = mixed(n_components, seed, n_pixels=n_pixels)
+    endmembers *= 1000 / endmembers.sum(axis=1, keepdims=True)
+    thickness = np.random.default_rng(seed).uniform(1.0, 4.0, n_pixels)
+    thickness[pure] = 0.2
+    return endmembers, thickness[:, None] * (shares @ endmembers), pure
+
+
+def worst_angle(components, endmembers):
+    return em.metrics.match_components(components, endmembers).cost.max()
+
+
+@pytest.mark.parametrize("weighting", ["poisson", "none"])
+def test_divided_by_their_sum_thin_pixels_are_found_to_be_pure(weighting):
+    endmembers, spectra, pure = uneven()
+    model = em.NFINDR(3, normalise=True, weighting=weighting).fit(spectra)
+    assert sorted(model.pixels_) == sorted(pure)
+    assert worst_angle(model.components_, endmembers) < 1e-6
+    np.testing.assert_allclose(model.components_.sum(axis=1), spectra.sum(axis=1).mean())
+    abundances = model.transform(spectra)
+    np.testing.assert_allclose(abundances @ model.components_, spectra, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        abundances.sum(axis=1), spectra.sum(axis=1) / spectra.sum(axis=1).mean(), rtol=1e-6
+    )
+    plain = em.NFINDR(3, weighting=weighting).fit(spectra)
+    assert worst_angle(plain.components_, endmembers) > 1
+
+
+def test_division_by_sums_inside_raises_no_word_of_scaled_counts():
+    """Warnings are errors here; the same division outside warns."""
+    scene = em.datasets.load("six_compounds", shape=(12, 12))
+    spectra = scene.image.spectra.astype(float)
+    em.NFINDR(3, normalise=True).fit(spectra)
+    with pytest.warns(em.ScaledCountsWarning):
+        em.NFINDR(3).fit(spectra / spectra.sum(axis=1, keepdims=True))
+
+
+def test_the_component_with_most_counts_comes_first():
+    scene = em.datasets.load("mixture", dose=5000)
+    model = em.NFINDR(3).fit(scene.image.spectra)
+    counts = model.transform(scene.image.spectra).sum(axis=0) * model.components_.sum(axis=1)
+    assert (np.diff(counts) < 0).all()
+
+
+def test_too_few_pixels_that_hold_counts_are_refused():
+    spectra = np.zeros((20, 10))
+    spectra[[3, 8], [1, 2]] = 5.0
+    with pytest.raises(ValueError, match="these spread in 1; ask for 2 at most"):
+        em.NFINDR(3).fit(spectra)
+    with pytest.raises(ValueError, match="n_components=3 is more than 2"):
+        em.NFINDR(3).fit(spectra[[3, 8]])

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
 from scipy import linalg
+from scipy.linalg import blas
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_scalar
 
-from endmember.core.estimators import CountsEstimator
-from endmember.core.nonnegative import solve_nonnegative
-from endmember.core.pca import PCA
+from endmember.core.checks import level_of_caller
 from endmember.core.progress import is_stopped_by
+from endmember.core.simplex import SimplexEstimator, flatten
 
 GROWTH = 1e-9  # of the volume, relative: less is rounding
-FLAT = 1e-7  # of the widest direction: what is thinner is rounding, and has no volume
 
 
-class NFINDR(CountsEstimator):
+class NFINDR(SimplexEstimator):
     """Take the purest pixels for endmembers: those that span the simplex of largest volume.
 
     Where every endmember has a pure pixel and shares sum to 1, the spectra fill a simplex whose
@@ -33,6 +33,11 @@ class NFINDR(CountsEstimator):
         How many endmembers; turning it up asks for corners that noise may have to provide.
     weighting : {"poisson", "biwhiten", "none"}, default="poisson"
         Scaling of the channels before the spectra are projected; see :class:`PCA`.
+    normalise : bool, default=False
+        Whether each spectrum is divided by its sum before the corners are looked for. Counts grow
+        with thickness, so that thick pixels lie farther out and are taken for purer; spectra of
+        the same sum fill a simplex again, whose corners are pure. For maps of uneven thickness.
+        Pixels of few counts are noisy then, and may be taken for corners: hide vacuum.
     n_restarts : int, default=10
         Starts beside the first, from random pixels; turning it up finds larger volumes where
         noise makes many that are nearly as large.
@@ -48,7 +53,8 @@ class NFINDR(CountsEstimator):
     ----------
     components_ : ndarray of shape (n_components, n_channels)
         Spectra of the chosen pixels in counts, projected on as many principal components, which
-        takes most of their noise away; what falls below zero there is zero. Brightest first.
+        takes most of their noise away; what falls below zero there is zero. With ``normalise``
+        each has as many counts as a mean pixel of X. The one with most counts in X first.
     pixels_ : ndarray of int, shape (n_components,)
         Rows of X that were chosen.
     volume_history_ : ndarray
@@ -62,8 +68,9 @@ class NFINDR(CountsEstimator):
 
     Notes
     -----
-    Pixels without counts take no part. Where thickness varies, brighter pixels lie farther out and
-    are taken for purer: divide each spectrum by its sum before fitting.
+    Pixels without counts take no part. ``transform`` finds abundances that are not negative, by
+    least squares, and does not make them sum to 1: their sum is the thickness of a pixel, in
+    units of the endmembers.
 
     References
     ----------
@@ -83,6 +90,7 @@ class NFINDR(CountsEstimator):
         n_components=3,
         *,
         weighting="poisson",
+        normalise=False,
         n_restarts=10,
         max_iter=100,
         random_state=0,
@@ -90,6 +98,7 @@ class NFINDR(CountsEstimator):
     ):
         self.n_components = n_components
         self.weighting = weighting
+        self.normalise = normalise
         self.n_restarts = n_restarts
         self.max_iter = max_iter
         self.random_state = random_state
@@ -97,105 +106,133 @@ class NFINDR(CountsEstimator):
 
     def _check_settings(self):
         super()._check_settings()
-        check_scalar(self.n_restarts, "n_restarts", Integral, min_val=0)
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
 
-    def _fit(self, spectra):
-        rng = check_random_state(self.random_state)
-        self._pca = PCA(self.n_components, weighting=self.weighting)._fit_within(spectra)
-        scores = self._pca._transform(spectra)
-        taken = np.flatnonzero(self._pca.pixel_scale_)
-        cloud = _flatten(scores[taken], self.n_components)
-        firsts = [None, *rng.randint(len(cloud), size=self.n_restarts)]
-        starts = list(self._starts(cloud, firsts))
-        volumes = np.array([history[-1] for _, history, _, _ in starts])
-        corners, history, self.n_iter_, has_grown = starts[volumes.argmax()]
-        if has_grown:
+    def _look(self, spectra, scores, taken, sums):
+        points = flatten(scores[taken] / sums[taken, None], self.n_components).points
+        starts = list(self._starts(points, check_random_state(self.random_state)))
+        volumes = np.array([start.history[-1] for start in starts])
+        best = starts[volumes.argmax()]
+        if best.has_grown:
             warnings.warn(
                 f"NFINDR stopped after max_iter={self.max_iter} rounds while the volume still "
                 "grew; raise max_iter.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=level_of_caller(),
             )
-        self.pixels_ = self._brightest_first(taken[corners], scores)
-        self.components_ = self._denoised(scores[self.pixels_])
-        self.volume_history_ = np.array(history) / history[-1]
+        pixels = taken[best.corners]
+        self.pixels_ = pixels[self._keep(scores[pixels], scores, sums)]
+        self.volume_history_ = np.array(best.history) / best.history[-1]
+        self.n_iter_ = best.n_iter
         self.restarts_ = volumes / volumes.max()
 
-    def _starts(self, cloud, firsts):
-        """Yield what every start led to."""
-        largest = 0.0
-        for i, first in enumerate(firsts):
-            found = _grow(cloud, _spread_out(cloud, first), self.max_iter)
-            largest = max(largest, found[1][-1])
-            yield found
-            if is_stopped_by(self.callback, (i + 1) / len(firsts), largest):
+    def _starts(self, points, rng):
+        """Yield what every start led to; those after the first begin from pixels on the outside."""
+        n_starts, largest = 1 + self.n_restarts, 0.0
+        outer, ends = np.arange(len(points)), set()
+        for i in range(n_starts):
+            first = None if i == 0 else rng.randint(len(outer))
+            found = grow(points, spread_out(points, first), self.max_iter, ends)
+            yield replace(found, corners=outer[found.corners])
+            largest = max(largest, found.history[-1])
+            if is_stopped_by(self.callback, (i + 1) / n_starts, largest):
                 return
-
-    def _transform(self, spectra):
-        """Return non-negative abundances, by least squares in the principal components."""
-        scores = self._pca._transform(spectra)
-        corners = self._pca._transform(self.components_)
-        return solve_nonnegative(corners @ corners.T, scores @ corners.T)
-
-    def _denoised(self, scores):
-        return np.clip(self._pca.inverse_transform(scores), 0, None)
-
-    def _brightest_first(self, pixels, scores):
-        brightness = self._denoised(scores[pixels]).sum(axis=1)
-        return pixels[np.argsort(-brightness, kind="stable")]
+            if i == 0:
+                outer = outside_of(points, found.corners)
+                points = np.asfortranarray(points[outer])
+            elif not found.has_grown:
+                ends.add(frozenset(found.corners.tolist()))
 
 
-def _flatten(scores, n_components):
-    """Return the pixels within the flat that the simplex lies in, each with a 1 before it.
+@dataclass(frozen=True)
+class Grown:
+    """What one start led to.
 
-    The determinant of `n_components` such rows is the volume of their simplex, but for a factor.
+    Parameters
+    ----------
+    corners : ndarray of int, shape (n_components,)
+        Rows of the points.
+    history : list of float
+        Volume at first and after every exchange.
+    n_iter : int
+        Rounds over all corners.
+    has_grown : bool
+        Whether the rounds ended before the volume did not grow any more.
     """
-    centred = scores - scores.mean(axis=0)
-    values, vectors = linalg.eigh(centred.T @ centred)
-    values, vectors = values[::-1], vectors[:, ::-1]
-    n_flat = int(np.count_nonzero(values > FLAT**2 * max(values[0], 1e-300)))
-    if n_flat < n_components - 1:
-        raise ValueError(
-            f"n_components={n_components} corners need pixels that spread in {n_components - 1} "
-            f"directions, but these spread in {n_flat}; ask for {n_flat + 1} at most."
-        )
-    flat = centred @ vectors[:, : n_components - 1]
-    return np.hstack([np.ones((len(flat), 1)), flat])
+
+    corners: np.ndarray
+    history: list
+    n_iter: int
+    has_grown: bool
 
 
-def _spread_out(cloud, first):
-    """Start from a pixel, or the one farthest out, and add those farthest from the others."""
-    outwards = np.linalg.norm(cloud[:, 1:], axis=1)
-    corners = [int(outwards.argmax()) if first is None else int(first)]
-    for _ in range(cloud.shape[1] - 1):
-        away = cloud[:, 1:] - cloud[corners[0], 1:]
-        edges = cloud[corners[1:], 1:] - cloud[corners[0], 1:]
-        if len(edges):
-            along = linalg.orth(edges.T)
-            away = away - (away @ along) @ along.T
-        corners.append(int(np.linalg.norm(away, axis=1).argmax()))
+def outside_of(points, corners):
+    """Return the points that do not lie within the simplex of some of them.
+
+    No linear function is largest inside: whoever looks for a larger volume can leave them out.
+    """
+    shares = points @ linalg.inv(points[corners])
+    is_inside = np.ones(len(points), dtype=bool)
+    for share in shares.T:
+        is_inside &= share > GROWTH
+    is_inside[corners] = False
+    return np.flatnonzero(~is_inside)
+
+
+def spread_out(points, first=None):
+    """Start from a point, or the one farthest out, and add those farthest from the others.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, n_components)
+        A 1, and coordinates; see :class:`Flat`.
+    first : int, optional
+        Where to begin.
+    """
+    places = points[:, 1:]
+    left = np.einsum("pk,pk->p", places, places)
+    corners = [int(left.argmax()) if first is None else int(first)]
+    origin = places[corners[0]]
+    left += origin @ origin - 2 * (places @ origin)  # squared distances from the corners so far
+    known = np.zeros((len(origin), 0))
+    for _ in range(len(origin)):
+        corners.append(int(left.argmax()))
+        edge = places[corners[-1]] - origin
+        edge = edge - known @ (known.T @ edge)
+        edge /= max(linalg.norm(edge), 1e-300)
+        known = np.column_stack([known, edge])
+        left -= (places @ edge - origin @ edge) ** 2
     return np.array(corners)
 
 
-def _grow(cloud, corners, max_iter):
+def grow(points, corners, max_iter, ends=()):
     """Exchange corners while the volume grows.
 
-    Return them, the history of the volume, the rounds, and whether it grew in the last one.
-
     With all corners but one held, the volume is linear in the place of that one: a product of the
-    cloud with one column of the inverse says how much every pixel would change it.
+    points with one column of the inverse says how much every pixel would change it.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, n_components)
+        A 1, and coordinates; see :class:`Flat`.
+    corners : ndarray of int, shape (n_components,)
+        Where to begin.
+    max_iter : int
+        Rounds over all corners, at most.
+    ends : collection of frozenset of int
+        Where others ended: there is no way on from there.
     """
-    corners = corners.copy()
-    volume = abs(linalg.det(cloud[corners]))
-    history = [volume]
-    n_iter, has_grown = 0, True
-    while has_grown and n_iter < max_iter:
-        n_iter, has_grown = n_iter + 1, False
-        for k in range(len(corners)):
-            growth = np.abs(cloud @ linalg.inv(cloud[corners])[:, k])
-            best = int(growth.argmax())
-            if growth[best] > 1 + GROWTH:
-                corners[k], has_grown = best, True
-                history.append(history[-1] * growth[best])
-    return corners, history, n_iter, has_grown
+    corners, n_components = corners.copy(), len(corners)
+    history = [abs(linalg.det(points[corners]))]
+    n_looks = n_same = 0
+    while n_same < n_components and n_looks < max_iter * n_components:
+        k, n_looks, n_same = n_looks % n_components, n_looks + 1, n_same + 1
+        growth = points @ linalg.inv(points[corners])[:, k]
+        best = int(blas.idamax(growth))
+        if abs(growth[best]) > 1 + GROWTH:
+            corners[k], n_same = best, 1
+            history.append(history[-1] * abs(growth[best]))
+            if frozenset(corners.tolist()) in ends:
+                n_same = n_components
+    n_iter = -(-n_looks // n_components)
+    return Grown(corners, history, n_iter, has_grown=n_same < n_components)
