@@ -45,7 +45,12 @@ def pca_stack(quick):
         f"Poisson PCA of a mapped file: {RANK} components, their scores and the whole scree.",
         partial(prepare, "pca_stack", path),
         (
-            Way("endmember PCA", partial(load_mapped, path), ours, result_of_ours),
+            Way(
+                'endmember PCA, "gram"',
+                partial(load_mapped, path),
+                partial(ours, "gram"),
+                whole_result,
+            ),
             Way(
                 'HyperSpy lazy SVD, "incremental"',
                 partial(load_mapped, path),
@@ -70,7 +75,7 @@ def sparse_row(name, path, *peers):
         f"Poisson PCA: {RANK} components and their scores. HyperSpy gets the map unpacked.",
         partial(prepare, name, path),
         (
-            Way("endmember PCA", partial(load_sparse, path), ours, result_of_ours),
+            Way("endmember PCA", partial(load_sparse, path), partial(ours, "auto"), result_of_ours),
             *(peer(path) for peer in peers),
         ),
         partial(judge, name),
@@ -123,16 +128,22 @@ def load_mapped(path, folder):
 # the ways; factors are spectra in counts, of shape (n_channels, RANK)
 
 
-def ours(counts):
+def ours(solver, counts):
     """Fit and transform."""
     import endmember as em
 
-    pca = em.PCA(RANK)
+    pca = em.PCA(RANK, solver=solver)
     return pca, pca.fit_transform(counts)
 
 
 def result_of_ours(found):
-    """Return the factors, and the scree."""
+    """Return the factors."""
+    pca, _ = found
+    return {"factors": pca.components_.T}
+
+
+def whole_result(found):
+    """Return the factors, and the scree that is to be whole."""
     pca, _ = found
     return {"factors": pca.components_.T, "scree": pca.scree_}
 
