@@ -4,6 +4,9 @@ from .core.abundances import fit_abundances as fit_abundances
 from .core.axes import Axis as Axis
 from .core.bayes import BayesianUnmixing as BayesianUnmixing
 from .core.checks import ScaledCountsWarning as ScaledCountsWarning
+from .core.cluster_features import cluster_features as cluster_features
+from .core.clusters import ClusterSweep as ClusterSweep
+from .core.clusters import cluster_sweep as cluster_sweep
 from .core.correspondence import CorrespondenceAnalysis as CorrespondenceAnalysis
 from .core.correspondence import correspondence_analysis as correspondence_analysis
 from .core.decomposition import Decomposition as Decomposition
@@ -11,6 +14,10 @@ from .core.decomposition import decompose as decompose
 from .core.entropy import RelativeEntropy as RelativeEntropy
 from .core.entropy import relative_entropy as relative_entropy
 from .core.image import SpectrumImage as SpectrumImage
+from .core.kmeans import KMeans as KMeans
+from .core.label_maps import align_labels as align_labels
+from .core.label_maps import mean_spectra as mean_spectra
+from .core.label_maps import remove_small_areas as remove_small_areas
 from .core.line_maps import line_maps as line_maps
 from .core.mcr import MCRALS as MCRALS
 from .core.nfindr import NFINDR as NFINDR
@@ -23,8 +30,10 @@ from .core.phase_map import phase_sensitivity as phase_sensitivity
 from .core.progress import CancelledError as CancelledError
 from .core.rotation import ICA as ICA
 from .core.rotation import Varimax as Varimax
+from .core.silhouette import silhouette as silhouette
 from .core.sources import as_spectrum_image as as_spectrum_image
 from .core.sources import open as open
 from .core.thinning import thin as thin
+from .core.vca import VCA as VCA
 from .widgets.quiz import Quiz as Quiz
 from .widgets.rank_selector import RankSelector as RankSelector

@@ -129,7 +129,8 @@ class NFINDR(SimplexEstimator):
     def _starts(self, points, rng):
         """Yield what every start led to; those after the first begin from pixels on the outside."""
         n_starts, largest = 1 + self.n_restarts, 0.0
-        outer, ends = np.arange(len(points)), set()
+        outer = np.arange(len(points))
+        ends: set[frozenset[int]] = set()
         for i in range(n_starts):
             first = None if i == 0 else rng.randint(len(outer))
             found = grow(points, spread_out(points, first), self.max_iter, ends)
