@@ -119,6 +119,18 @@ def test_it_says_what_it_is(image):
     assert "a &lt; b &amp; c" in em.decompose(bare, em.PCA(2))._repr_html_()
 
 
+@pytest.mark.parametrize(
+    "model",
+    [em.NMF(3, max_iter=1), em.MCRALS(3, max_iter=1), em.ICA(3, max_iter=1), em.PCA(3, gain=9)],
+    ids=repr,
+)
+def test_warnings_name_the_line_of_the_caller(image, model):
+    """Python shows a warning once for each line: one of this package would be silent ever after."""
+    with pytest.warns(UserWarning, match=f"{type(model).__name__} stopped|noise has") as heard:
+        em.decompose(image, model)
+    assert [warning.filename for warning in heard] == [__file__]
+
+
 def test_what_is_no_estimator_is_refused(image):
     from sklearn.decomposition import PCA
 

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from endmember.core.ambiguity import find_band
 from endmember.core.blocks import LazyRows, load_blocks, row_blocks
+from endmember.core.checks import level_of_caller
 from endmember.core.constraints import SIDES, Constraints
 from endmember.core.estimators import CountsEstimator
 from endmember.core.metrics import spectral_angle
@@ -167,7 +168,7 @@ class MCRALS(CountsEstimator):
             f"MCRALS stopped after max_iter={self.max_iter} rounds, while the sum of squares still "
             f"fell by more than tol={self.tol:.0e} of it; raise max_iter, or tol.",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=level_of_caller(),
         )
 
     def _transform(self, spectra):

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_scalar
 
 from endmember.core.blocks import LazyRows, stack_blocks
-from endmember.core.checks import check_array_kind, check_flat, is_dask
+from endmember.core.checks import check_array_kind, check_flat, is_dask, level_of_caller
 from endmember.core.estimators import CountsEstimator
 from endmember.core.gaussian import GaussianProblem, Spectra
 from endmember.core.image import SpectrumImage
@@ -267,7 +267,7 @@ class NMF(CountsEstimator):
                 f"NMF stopped after max_iter={self.max_iter} rounds at {self.kkt_:.1e} from "
                 f"optimal, above tol={self.tol:.0e}; raise max_iter, or tol.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=level_of_caller(),
             )
 
     def _transform(self, spectra):

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, check_scalar
 
 from endmember.core import eigen
 from endmember.core.blocks import LazyRows, LoadedBlocks, load_blocks, row_blocks, stack_blocks
+from endmember.core.checks import level_of_caller
 from endmember.core.estimators import CountsEstimator
 from endmember.core.moments import Moments
 from endmember.core.noise import (
@@ -288,7 +289,7 @@ class PCA(CountsEstimator):
     def _warn_of_noise(self):
         text = describe_noise(self.noise_variance_, self.noise_correlation_, self.weighting)
         if text:
-            warnings.warn(text, NoiseWarning, stacklevel=3)
+            warnings.warn(text, NoiseWarning, stacklevel=level_of_caller())
 
     def _transform(self, spectra):
         return times(spectra, (self.channel_scale_ * self._axes).T)

@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_scalar
 
+from endmember.core.checks import level_of_caller
 from endmember.core.estimators import CountsEstimator
 from endmember.core.metrics import match_components, spectral_angle
 from endmember.core.pca import PCA
@@ -187,7 +188,7 @@ class ICA(Rotation):
                 f"ICA stopped after max_iter={self.max_iter} rounds; raise it, or see in "
                 "stability_ whether the sources can be told apart at all.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=level_of_caller(),
             )
 
 
@@ -262,7 +263,7 @@ class Varimax(Rotation):
                 f"Varimax stopped after max_iter={self.max_iter} rounds while the criterion still "
                 "grew; raise max_iter.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=level_of_caller(),
             )
         return self.rotation_
 
