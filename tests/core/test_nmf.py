@@ -223,6 +223,20 @@ def test_restarts_are_kept_and_the_best_of_them_wins():
     assert alone.objective_history_[-1] == ends[0]
 
 
+def test_omphacite_at_two_thousand_counts_ends_no_higher_than_from_singular_vectors():
+    """The best of restarts against rounds from the start that scikit-learn calls nndsvda."""
+    counts = em.datasets.load("omphacite", shape=(24, 32), dose=2000.0).image.spectra
+    peer = sklearn.decomposition.NMF(4, init="nndsvda", solver="mu", max_iter=1, tol=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        abundances = peer.fit_transform(counts.astype(float))
+    run = Run(PoissonProblem(counts), abundances + 1e-9, peer.components_ + 1e-9)
+    while run.kkt > 1e-4:
+        run.go_round()
+    model = em.NMF(4, n_restarts=1).fit(counts)
+    assert model.objective_history_[-1] <= run.history[-1] * (1 + 1e-5)
+
+
 def test_a_callback_hears_of_every_round_and_may_end_the_fit(scene):
     heard = []
 
