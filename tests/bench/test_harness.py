@@ -86,7 +86,7 @@ def test_every_way_runs_once_a_round(outcome):
 def test_wall_time_is_that_of_the_job_alone(outcome):
     for name, seconds in (("short nap", 0.05), ("long nap", 0.25), ("wrong", 0.0)):
         fastest = min(m.wall for m in outcome.measured[name])
-        assert seconds <= fastest < seconds + 0.1  # imports alone take longer than that
+        assert seconds <= fastest < seconds + 0.2  # imports alone take longer than that
 
 
 def test_sleep_takes_no_processor_time(outcome):
