@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_scalar, validate_data
+from threadpoolctl import ThreadpoolController
 
 from endmember._kernels.clusters import assign_points, lower_squares
 from endmember.core.checks import level_of_caller
@@ -23,7 +25,7 @@ from endmember.core.estimators import KEPT_DTYPES
 from endmember.core.points import as_rows, centred
 from endmember.core.progress import check_callback, is_stopped_by
 from endmember.core.record import record_of
-from endmember.core.threads import in_parts
+from endmember.core.threads import in_parts, one_blas_thread
 
 NARROW = 32  # features, up to which plain loops beat scikit-learn's products of matrices
 
@@ -173,7 +175,7 @@ class KMeans(ClusterMixin, TransformerMixin, BaseEstimator):
         lowest, n_made = np.inf, 0
         jobs = [(self.n_clusters, int(seed), self.max_iter, self.tol) for seed in seeds]
         while n_made < len(jobs):
-            found = in_parts(points.cluster, jobs[n_made : n_made + points.n_at_once])
+            found = points.cluster_each(jobs[n_made : n_made + numba.get_num_threads()])
             lowest = min(lowest, *(start.inertia for start in found))
             n_made += len(found)
             yield from found
@@ -259,21 +261,23 @@ class Points:
     ----------
     origin : ndarray of shape (n_features,)
         What the centres of :meth:`cluster` are relative to.
-    n_at_once : int
-        Starts that run side by side.
     """
 
     def __init__(self, rows):
         n_features = rows.shape[1]
         self.is_narrow = n_features <= NARROW
-        self.origin, self.n_at_once = np.zeros(n_features), 1
+        self.origin = np.zeros(n_features)
         if self.is_narrow:
             points, self.origin = centred(rows)
             self.variance = float(points.var(axis=0).mean())
             self.columns = np.ascontiguousarray(points.T)
-            self.n_at_once = numba.get_num_threads()
         else:
             self.rows = rows.astype(np.float64, copy=False)
+
+    def cluster_each(self, jobs):
+        """Return the clusters of several starts, side by side, each in a thread of its own."""
+        with one_blas_thread():
+            return in_parts(self.cluster, jobs)
 
     def cluster(self, start, seed, max_iter, tol):
         """Return the clusters that one start leads to: so many from a seed, or from centres."""
@@ -282,6 +286,12 @@ class Points:
         if seed is not None:
             start = spread_out(self.columns, start, np.random.RandomState(seed))
         return _by_rounds(self.columns, start, max_iter, tol * self.variance)
+
+
+@cache
+def _libraries():
+    """Look for the threads of scikit-learn's own loops, which is slow."""
+    return ThreadpoolController()
 
 
 def _by_scikit_learn(rows, start, seed, max_iter, tol):
@@ -293,7 +303,9 @@ def _by_scikit_learn(rows, start, seed, max_iter, tol):
         max_iter=max_iter,
         tol=tol,
         random_state=seed,
-    ).fit(rows)
+    )
+    with _libraries().limit(limits=1, user_api="openmp"):  # starts run side by side already
+        model.fit(rows)
     is_converged = model.n_iter_ < max_iter
     return Clusters(
         model.cluster_centers_, model.labels_, model.inertia_, model.n_iter_, is_converged
