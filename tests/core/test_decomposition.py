@@ -102,6 +102,18 @@ def test_components_explain_the_counts_of_the_model(image, model):
         assert result.counts[k] == pytest.approx(alone.sum(), rel=1e-9)
 
 
+def test_missing_channels_and_pixels_take_no_part_in_what_is_explained(image):
+    missing = np.zeros(image.spectra.shape, dtype=bool)
+    missing[:, :5] = missing[7] = True
+    result = em.decompose(image, em.NMF(3, missing=missing))
+    held = np.nan_to_num(result.scores) @ np.nan_to_num(result.components)
+    assert result.counts.sum() == pytest.approx(held.sum(), rel=1e-9)
+    components, maps = result.to_hyperspy()
+    np.testing.assert_allclose(np.nansum(maps.data), held.sum())
+    np.testing.assert_allclose(np.nansum(components.data), held.sum())
+    assert "nan" not in result._repr_html_()
+
+
 def test_poisson_nmf_explains_as_many_counts_as_there_are(image):
     """Where the likelihood is largest, so is the sum of the model that of the counts."""
     result = em.decompose(image, em.NMF(3, tol=1e-7, max_iter=3000))

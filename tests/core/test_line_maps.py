@@ -146,6 +146,16 @@ def test_lines_of_a_model_are_those_of_its_dense_counts(scene, model):
         np.testing.assert_allclose(found[name], expected, rtol=1e-9, atol=1e-9 * expected.max())
 
 
+def test_lines_that_missing_channels_do_not_touch_are_known(scene):
+    missing = (scene.image.axis > 6.2) & (scene.image.axis < 6.3)
+    result = em.decompose(scene.image, em.NMF(3, missing=missing))
+    found = em.line_maps(result, {"oxygen": (0.45, 0.6), "iron": (6.2, 6.6)})
+    inside = (scene.image.axis >= 0.45) & (scene.image.axis <= 0.6)
+    expected = result.scores @ result.components[:, inside].sum(axis=1)
+    np.testing.assert_allclose(found["oxygen"].ravel(), expected)
+    assert np.isnan(found["iron"]).all()
+
+
 def errors(maps, expected):
     """Root mean square distance of every map from what is expected there."""
     return np.array([np.sqrt(np.mean((maps[name] - expected[name]) ** 2)) for name in expected])

@@ -69,7 +69,7 @@ class Decomposition:
     @property
     def counts(self) -> np.ndarray:
         """Counts that each component explains in the whole map."""
-        return self._amounts * np.abs(self.components).sum(axis=1)
+        return self._amounts * np.nansum(np.abs(self.components), axis=1)
 
     @property
     def record(self) -> Record:
@@ -78,7 +78,7 @@ class Decomposition:
 
     @property
     def _amounts(self):
-        return np.abs(self.scores).sum(axis=0)
+        return np.nansum(np.abs(self.scores), axis=0)  # a pixel without any number holds NaN
 
     def denoised(self, pixels=None):
         """Return modelled counts, a row for each row of ``image.spectra``.
@@ -118,7 +118,7 @@ class Decomposition:
         from endmember.core.hyperspy import components_to_signal, maps_to_signal
 
         components = self._amounts[:, None] * self.components
-        maps = self.scores * np.abs(self.components).sum(axis=1)
+        maps = self.scores * np.nansum(np.abs(self.components), axis=1)
         return Signals(
             components_to_signal(self.image, components), maps_to_signal(self.image, maps)
         )
@@ -149,7 +149,7 @@ class Decomposition:
     def _facts(self):
         """Return a row of text for each component."""
         image, counts = self.image, self.counts
-        highest = image.axis[np.abs(self.components).argmax(axis=1)]
+        highest = image.axis[np.nanargmax(np.abs(self.components), axis=1)]
         shares = counts / max(counts.sum(), 1e-300)
         rows = zip(counts, shares, highest, strict=True)
         return [

@@ -72,8 +72,16 @@ def line_maps(data, lines=None, *, width=2.0, background=None):
 def _sums(data, weights):
     """Return the weighted sums over the channels, (n_pixels, n_lines)."""
     if isinstance(data, Decomposition):
-        return data.scores @ (data.components @ weights)
+        return data.scores @ _heights(data.components, weights)
     return times(data.spectra, weights)
+
+
+def _heights(components, weights):
+    """Return the weighted sums of components; NaN of those lines alone where channels are NaN."""
+    missing = np.isnan(components).any(axis=0)
+    sums = np.where(missing, 0.0, components) @ weights
+    sums[:, weights[missing].any(axis=0)] = np.nan
+    return sums
 
 
 def _channels(image, lines, width):
