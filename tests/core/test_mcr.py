@@ -544,6 +544,7 @@ KNOWN = np.where(np.arange(3)[:, None] == 0, SPECTRA, np.nan)
         ({"weighting": "even"}, ValueError, "weighting is 'even'"),
         ({"max_iter": 0}, ValueError, "max_iter"),
         ({"tol": -1.0}, ValueError, "tol"),
+        ({"tol": np.nan}, ValueError, "tol is nan; pass a finite number"),
         ({"callback": 3}, TypeError, "callback is 3"),
         ({"known_spectra": SPECTRA[:2]}, ValueError, r"known_spectra have shape \(2, 40\)"),
         ({"known_spectra": -KNOWN}, ValueError, "known_spectra go down to .* 'nonnegative_sp"),

@@ -290,6 +290,9 @@ def test_hyperspy_takes_it_as_an_algorithm():
         ({"loss": "huber"}, ValueError, "loss is 'huber'; choose one of"),
         ({"n_restarts": -1}, ValueError, "n_restarts"),
         ({"tol": -1.0}, ValueError, "tol"),
+        ({"tol": np.nan}, ValueError, "tol is nan; pass a finite number"),
+        ({"volume": np.nan}, ValueError, "volume is nan"),
+        ({"smoothness": np.inf}, ValueError, "smoothness is inf"),
         ({"callback": 3}, TypeError, "callback is 3"),
     ],
 )

@@ -505,6 +505,16 @@ def test_blocks_give_what_one_fit_gives(n_components, weighting):
     assert pca.record_.data == expected.record_.data
 
 
+def test_scaled_counts_are_warned_of_at_the_first_block():
+    counts = np.random.default_rng(0).poisson(0.5, size=(60, 12))
+    scaled_counts = counts / np.sqrt(counts.sum(axis=0)) / np.sqrt(1 + counts.sum(axis=1))[:, None]
+    pca = em.PCA(2)
+    with pytest.warns(em.ScaledCountsWarning, match="scaled after they were counted") as heard:
+        for block in np.array_split(scaled_counts, 3):
+            pca.partial_fit(block)
+    assert len(heard) == 1
+
+
 def test_a_fit_forgets_the_blocks_before_it():
     counts = make_counts((60, 12))
     pca = em.PCA(3).partial_fit(counts[:20])
@@ -535,6 +545,7 @@ def test_a_callback_sees_the_work_and_stops_it(solver):
     [
         ({"solver": "svd"}, "solver is 'svd'; choose one of"),
         ({"tol": -1.0}, "tol == -1.0, must be >= 0"),
+        ({"tol": np.nan}, "tol=nan must be finite"),
         ({"callback": 3}, "callback is 3; pass a function"),
     ],
 )

@@ -128,6 +128,7 @@ def test_simple_structure_is_found_again():
         (em.ICA(0), ValueError, "n_components"),
         (em.ICA(2, on="pixels"), ValueError, "on is 'pixels'; choose one of"),
         (em.ICA(2, derivative=3), ValueError, "derivative is 3; choose 0, 1 or 2"),
+        (em.ICA(2, derivative=1.0), ValueError, "derivative is 1.0; choose 0, 1 or 2"),
         (em.Varimax(2, on="both"), ValueError, "on is 'both'"),
         (em.Varimax(2, weighting="other"), ValueError, "weighting is 'other'"),
         (em.ICA(2, n_restarts=-1), ValueError, "n_restarts"),

@@ -277,6 +277,8 @@ class MCRALS(CountsEstimator):
         super()._check_settings()
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
         check_scalar(self.tol, "tol", Real, min_val=0)
+        if not np.isfinite(self.tol):
+            raise ValueError(f"tol is {self.tol}; pass a finite number.")
         if self.weighting not in WEIGHTINGS:
             raise ValueError(f"weighting is {self.weighting!r}; choose one of {WEIGHTINGS}.")
         if isinstance(self.init, str) and self.init != "nfindr":

@@ -314,9 +314,11 @@ class NMF(CountsEstimator):
         super()._check_settings()
         check_scalar(self.n_restarts, "n_restarts", Integral, min_val=0)
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
-        check_scalar(self.tol, "tol", Real, min_val=0)
-        check_scalar(self.volume, "volume", Real, min_val=0)
-        check_scalar(self.smoothness, "smoothness", Real, min_val=0)
+        for name in ("tol", "volume", "smoothness"):
+            value = getattr(self, name)
+            check_scalar(value, name, Real, min_val=0)
+            if not np.isfinite(value):
+                raise ValueError(f"{name} is {value}; pass a finite number.")
         check_scalar(self.sum_to_one, "sum_to_one", (bool, np.bool_))
         if self.loss not in LOSSES:
             raise ValueError(f"loss is {self.loss!r}; choose one of {LOSSES}.")

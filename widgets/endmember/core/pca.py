@@ -196,6 +196,7 @@ class PCA(CountsEstimator):
         is_first = not hasattr(self, "_moments")
         spectra = self._check_spectra(X, reset=is_first)
         if is_first:
+            self._warn_of_scaling(spectra)
             self._moments = Moments(spectra.shape[1], self._pixel_factors)
         for block in row_blocks(spectra):
             self._moments.add(block, is_hashed=True)
@@ -326,15 +327,16 @@ class PCA(CountsEstimator):
             check_scalar(self.n_components, "n_components", Integral, min_val=1)
         check_scalar(self.gain, "gain", Real, min_val=0, include_boundaries="neither")
         check_scalar(self.min_counts, "min_counts", Real, min_val=0)
-        if not np.isfinite([self.gain, self.min_counts]).all():
-            raise ValueError(
-                f"gain={self.gain} and min_counts={self.min_counts} must be finite numbers."
-            )
         if self.weighting not in WEIGHTINGS:
             raise ValueError(f"weighting is {self.weighting!r}; choose one of {WEIGHTINGS}.")
         if self.solver not in SOLVERS:
             raise ValueError(f"solver is {self.solver!r}; choose one of {SOLVERS}.")
         check_scalar(self.tol, "tol", Real, min_val=0)
+        if not np.isfinite([self.gain, self.min_counts, self.tol]).all():
+            raise ValueError(
+                f"gain={self.gain}, min_counts={self.min_counts} and tol={self.tol} must be finite "
+                "numbers."
+            )
         check_callback(self.callback)
 
     def _check_shape(self, shape):

@@ -134,7 +134,7 @@ class ICA(Rotation):
         super()._check_settings()
         check_scalar(self.n_restarts, "n_restarts", Integral, min_val=0)
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
-        if self.derivative not in (0, 1, 2):
+        if not isinstance(self.derivative, Integral) or self.derivative not in (0, 1, 2):
             raise ValueError(f"derivative is {self.derivative!r}; choose 0, 1 or 2.")
 
     def _find_matrix(self, scores):
