@@ -50,7 +50,7 @@ class ClusterSweep:
         Clusters from 0 up. A cluster has the name of the one for the next smaller k that it shares
         most pixels with; the new one comes last.
     centres : tuple of ndarray of shape (k, n_features)
-        Mean features of the clusters, in the same order.
+        Centres of the clusters, in the same order: their mean features but for `KMeans.tol`.
     inertia : ndarray of shape (n_ks,)
         Sum of squared distances to the nearest centre, in the unit of the features squared.
     silhouette, silhouette_stderr : ndarray of shape (n_ks,)
@@ -110,9 +110,7 @@ class ClusterSweep:
 
         The per-pixel results are left out.
         """
-        names = [name for name, values in vars(self).items() if np.shape(values) == (len(self.ks),)]
-        names = [name for name in names if name not in ("ks", "centres")]
-        columns = {name: getattr(self, name).tolist() for name in names}
+        columns = {name: getattr(self, name).tolist() for name in ("inertia", *MEASURES)}
         return [
             {"k": k, **{name: values[i] for name, values in columns.items()}}
             for i, k in enumerate(self.ks)

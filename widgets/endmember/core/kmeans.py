@@ -74,7 +74,8 @@ class KMeans(ClusterMixin, TransformerMixin, BaseEstimator):
         Cluster of every row of X: 0 is the largest cluster, of those that are equally large the
         one whose centre has the largest sum.
     cluster_centers_ : ndarray of shape (n_clusters, n_features)
-        Mean of every cluster, in the unit of X.
+        Centres in the unit of X: of all, the one nearest to every pixel of its cluster, and the
+        mean of these pixels as closely as `tol` asks.
     sizes_ : ndarray of int, shape (n_clusters,)
         Pixels in every cluster.
     inertia_ : float
