@@ -17,11 +17,13 @@ from endmember._kernels.poisson import (
 from endmember.core.checks import canonical_csr, read_only
 from endmember.core.gaussian import on_simplex
 from endmember.core.nonnegative import solve_nonnegative
+from endmember.core.products import block_marginals, times
 from endmember.core.threads import in_parts, row_parts
 
 FLOOR = 1e-2  # of an even mixture, added to a start: what begins at zero would stay there
 SWEEPS = 10  # of expectation and maximisation before the first round
 FEW = 4  # components for which there is a faster kernel
+CHUNK = 1 << 18  # counts that are copied at a time
 SERIAL_BELOW = 200_000  # counts that are not zero: less than 5 ms of work
 FAINT = 1e-6  # counts: kernels take less than a millionth of it in a row for nothing
 KERNEL_DTYPES = (np.uint8, np.uint16, np.float32, np.float64)
@@ -58,8 +60,7 @@ class PoissonProblem:
             rows = sp.csr_array((rows.data / self.unit, rows.indices, rows.indptr), rows.shape)
         self.total = float(rows.data.sum(dtype=np.float64))
         self.scale = self.unit * self.total
-        counts = rows.data.astype(np.float64)
-        self.best = float(xlogy(counts, counts).sum()) - self.total
+        self.best = _own_log_likelihood(rows.data) - self.total
         self.counts = rows
         self.rows = Rows(rows)
         self.columns = Rows(canonical_csr(sp.csr_array(rows.T)))
@@ -71,7 +72,7 @@ class PoissonProblem:
         weights = np.divide(1.0, self.columns.sums, out=np.zeros(held.size), where=held)
         components = components / self.unit
         weighted = components * weights
-        found = solve_nonnegative(weighted @ components.T, self.counts @ weighted.T)
+        found = solve_nonnegative(weighted @ components.T, times(self.counts, weighted.T))
         even = self.rows.sums / max(components.sum(), 1e-300)
         return found + FLOOR * even[:, None]
 
@@ -156,7 +157,7 @@ class Rows:
         arrays = (_short(counts.indptr), _short(counts.indices), counts.data)
         self.arrays = tuple(map(read_only, arrays))
         self.n_rows = counts.shape[0]
-        self.sums = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
+        self.sums = block_marginals(counts)[0]
         self.parts = row_parts(counts.indptr, SERIAL_BELOW)
 
     def descend(self, theirs, mine, way=descend_rows, more=None):
@@ -195,6 +196,15 @@ class Rows:
 def _unit(largest):
     """Return the power of two that faint counts are divided by, which rounds nothing; else 1."""
     return 2.0 ** np.floor(np.log2(largest)) if 0 < largest < FAINT else 1.0
+
+
+def _own_log_likelihood(values):
+    """Return the sum of ``counts * log(counts)``, some of them at a time."""
+    total = 0.0
+    for start in range(0, values.size, CHUNK):
+        some = values[start : start + CHUNK].astype(np.float64)
+        total += float(xlogy(some, some).sum())
+    return total
 
 
 def _totals(rows, missing, theirs):
