@@ -176,3 +176,16 @@ def test_other_counts_need_another_mask(mixture):
     with pytest.raises(ValueError, match="Set missing=None to transform other counts"):
         model.transform(mixture[0][:10])
     assert model.set_params(missing=None).transform(mixture[0][:10]).shape == (10, 3)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("seed", [14, 27, 31, 100])
+def test_pixels_that_hold_only_traces_of_a_component_stay_finite(seed):
+    """Few channels, each of them nearly a component, and some pixels miss one of them."""
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(3.0, size=(50, 4))
+    missing = rng.random(counts.shape) < 0.15
+    model = em.NMF(3, missing=missing).fit(counts)
+    modelled = np.nan_to_num(model.transform(counts) @ model.components_)
+    assert modelled[~missing].sum() == pytest.approx(counts[~missing].sum(), rel=0.01)
+    assert model.components_.sum() < 100 * counts.sum(axis=1).max()
