@@ -26,7 +26,7 @@ FEW = 4  # components for which there is a faster kernel
 CHUNK = 1 << 18  # counts that are copied at a time
 SERIAL_BELOW = 200_000  # counts that are not zero: less than 5 ms of work
 FAINT = 1e-6  # counts: kernels take less than a millionth of it in a row for nothing
-LEAST = 1e-9  # of a component, held by a pixel that misses all but traces of it
+LEAST = 1e-6  # of a component, held by a pixel that misses all but traces of it
 KERNEL_DTYPES = (np.uint8, np.uint16, np.float32, np.float64)
 
 
