@@ -73,8 +73,8 @@ class BayesianUnmixing(CountsEstimator):
     n_projections : int, optional
         With Gaussian noise: spectra lie in the subspace of so many principal components [1]_, and
         are sampled along these, cut off where a channel would be negative. Turning it up leaves
-        them more freedom; None leaves all of it. Noise that turns the subspace itself is not in
-        the intervals of the spectra, which are too short then.
+        them more freedom; None leaves all of it. Noise that turns the subspace itself is in no
+        interval: with fewer projections than channels those of the spectra are too short.
     start : {"nmf", "nfindr"} or array_like of shape (n_components, n_channels), default="nmf"
         Where chains begin, each with a jitter of its own: what :class:`NMF` finds in few rounds,
         the purest pixels (:class:`NFINDR`), or spectra in counts.
@@ -142,6 +142,12 @@ class BayesianUnmixing(CountsEstimator):
     stays. Concentrations other than 1 are met by a step of Metropolis and Hastings. Far below 1
     it seldom leaves zero.
 
+    The more counts a pixel holds, the less each sweep moves, since its counts were shared out by
+    the abundances before: from about a thousand counts in a pixel on, chains for Poisson noise
+    need many more sweeps than the default, and say so; Gaussian ones fewer of them. Where few
+    pixels are pure, it is the prior that tells spectra from abundances: intervals hold for
+    those who believe it. See what other concentrations change.
+
     Memory holds sums of all draws, and for intervals at most 500 evenly spaced draws of the
     abundances, of all chains together, as float32, fewer where they take more than 200 MB but 20
     of each chain; of the spectra all draws, up to 200 MB. Chains are matched with each other by
@@ -162,7 +168,7 @@ class BayesianUnmixing(CountsEstimator):
     Examples
     --------
     >>> import endmember as em
-    >>> scene = em.datasets.load("mixture", shape=(12, 12), dose=200)
+    >>> scene = em.datasets.load("mixture", shape=(12, 12), dose=20)
     >>> model = em.BayesianUnmixing(3, n_samples=400, n_burn=100).fit(scene.image.spectra)
     >>> low, high = model.abundances_interval_
     >>> bool(((low <= model.abundances_) & (model.abundances_ <= high)).mean() > 0.99)

@@ -298,11 +298,15 @@ class GaussianChain(Chain):
         )
         half = np.prod(self.counts.shape) / 2
         left = max(left, 0.0) / 2 + self._least
-        self.variance = left / self.rng.standard_gamma(1 + half)
+        self.variance = self._draw_variance(left)
         found = -(2 + half) * np.log(self.variance) - left / self.variance
         before = prior.log_density(self.abundances, spectra)
         self._draw_spectra(self.abundances.T @ self.abundances)
         return float(found + before)
+
+    def _draw_variance(self, left):
+        """Draw it, given half the squares that the model leaves; its prior is that of two more."""
+        return left / self.rng.standard_gamma(1 + np.prod(self.counts.shape) / 2)
 
     def _draw_spectra(self, gram):
         prior = self.prior
