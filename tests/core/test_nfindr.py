@@ -216,3 +216,18 @@ def test_too_few_pixels_that_hold_counts_are_refused():
         em.NFINDR(3).fit(spectra)
     with pytest.raises(ValueError, match="n_components=3 is more than 2"):
         em.NFINDR(3).fit(spectra[[3, 8]])
+
+
+@pytest.mark.parametrize("kind", [em.NFINDR, em.VCA, em.MinimumVolume])
+def test_hidden_pixels_take_no_part(kind):
+    scene = em.datasets.load("mixture", shape=(16, 16), dose=5000)
+    counts, mask = scene.image.counts.copy(), np.zeros((16, 16), dtype=bool)
+    mask[2:5, 3:7] = True
+    counts[mask] = 10**4 * np.eye(64, dtype=counts.dtype)[5]
+    image = em.SpectrumImage(counts, scene.image.axis, mask=mask)
+    found = kind(3, n_restarts=1).fit(image)
+    rest = kind(3, n_restarts=1).fit(counts[~mask])
+    np.testing.assert_array_equal(found.pixels_, rest.pixels_)
+    np.testing.assert_allclose(found.components_, rest.components_)
+    with pytest.raises(ValueError, match="mask hides 256 of 256 pixels"):
+        em.SpectrumImage(counts, scene.image.axis, mask=np.ones((16, 16), dtype=bool))

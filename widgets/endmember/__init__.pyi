@@ -20,6 +20,7 @@ from .core.label_maps import mean_spectra as mean_spectra
 from .core.label_maps import remove_small_areas as remove_small_areas
 from .core.line_maps import line_maps as line_maps
 from .core.mcr import MCRALS as MCRALS
+from .core.minimum_volume import MinimumVolume as MinimumVolume
 from .core.nfindr import NFINDR as NFINDR
 from .core.nmf import NMF as NMF
 from .core.noise import NoiseWarning as NoiseWarning

@@ -108,7 +108,8 @@ class NFINDR(SimplexEstimator):
         super()._check_settings()
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
 
-    def _look(self, spectra, scores, taken, sums):
+    def _look(self, spectra, sums):
+        scores, taken = self._project(spectra, sums)
         points = flatten(scores[taken] / sums[taken, None], self.n_components).points
         starts = list(self._starts(points, check_random_state(self.random_state)))
         volumes = np.array([start.history[-1] for start in starts])

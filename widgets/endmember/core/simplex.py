@@ -9,6 +9,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.utils.validation import check_scalar
 
+from endmember.core.blocks import LazyRows
 from endmember.core.estimators import CountsEstimator
 from endmember.core.nonnegative import solve_nonnegative
 from endmember.core.pca import PCA
@@ -42,7 +43,7 @@ class Flat:
         return self.origin + points[:, 1:] @ self.axes
 
 
-def flatten(scores, n_components):
+def flatten(scores, n_components, chosen=slice(None)):
     """Return pixels within the flat that a simplex of so many corners lies in.
 
     Parameters
@@ -51,10 +52,14 @@ def flatten(scores, n_components):
         Coordinates in any unit.
     n_components : int
         How many corners.
+    chosen : ndarray of bool, shape (n_pixels,), optional
+        Pixels that say where the flat lies; by default all.
     """
-    origin = np.full(len(scores), 1 / len(scores)) @ scores  # many times faster than their mean
+    some = scores[chosen]
+    origin = np.full(len(some), 1 / len(some)) @ some  # many times faster than their mean
     centred = scores - origin
-    values, vectors = linalg.eigh(centred.T @ centred)
+    some = centred[chosen]
+    values, vectors = linalg.eigh(some.T @ some)
     values, vectors = values[::-1], vectors[:, ::-1]
     n_flat = int(np.count_nonzero(values > FLAT**2 * max(values[0], 1e-300)))
     if n_flat < n_components - 1:
@@ -71,8 +76,8 @@ def flatten(scores, n_components):
 class SimplexEstimator(CountsEstimator):
     """An estimator whose endmembers are corners of a simplex in the principal components.
 
-    A subclass has ``_look(spectra, scores, taken, sums)``, which finds the corners among the taken
-    pixels; with ``normalise``, scores are to be divided by `sums`, which are 1 without.
+    A subclass has ``_look(spectra, sums)``, which finds the corners; with ``normalise``, scores are
+    to be divided by `sums`, which are 1 without.
     """
 
     def _check_settings(self):
@@ -81,12 +86,22 @@ class SimplexEstimator(CountsEstimator):
         check_scalar(self.n_restarts, "n_restarts", Integral, min_val=0)
 
     def _fit(self, spectra):
-        self._pca = PCA(self.n_components, weighting=self.weighting)._fit_within(spectra)
-        scores = self._pca._transform(spectra)
-        sums = marginals(spectra)[0] if self.normalise else np.ones(len(scores))
-        taken = np.flatnonzero((self._pca.pixel_scale_ > 0) & (sums > 0))
+        sums = marginals(spectra)[0] if self.normalise else np.ones(spectra.shape[0])
         with one_blas_thread():  # products with few columns: two threads wait for each other
-            self._look(spectra, scores, taken, sums)
+            self._look(spectra, sums)
+
+    def _project(self, spectra, sums, without=()):
+        """Find principal components without some pixels.
+
+        Return the scores of all, and which of them take part.
+        """
+        rest = np.delete(np.arange(spectra.shape[0]), without)
+        some = _rows(spectra, rest) if len(without) else spectra
+        self._pca = PCA(self.n_components, weighting=self.weighting)._fit_within(some)
+        scores = self._pca._transform(spectra)
+        is_taken = (sums > 0) & scores.any(axis=1)
+        is_taken[rest] &= self._pca.pixel_scale_ > 0
+        return scores, np.flatnonzero(is_taken)
 
     def _transform(self, spectra):
         """Return non-negative abundances, by least squares in the principal components."""
@@ -104,3 +119,7 @@ class SimplexEstimator(CountsEstimator):
         order = np.argsort(-shares * spectra.sum(axis=1), kind="stable")
         self.components_ = spectra[order]
         return order
+
+
+def _rows(spectra, rows):
+    return LazyRows(spectra.array[rows]) if isinstance(spectra, LazyRows) else spectra[rows]

@@ -117,9 +117,10 @@ class VCA(SimplexEstimator):
         if self.snr is not None:
             check_scalar(self.snr, "snr", Real)
 
-    def _look(self, spectra, scores, taken, sums):
+    def _look(self, spectra, sums):
+        scores, taken = self._project(spectra, sums)
         self.snr_ = self._measure_snr(spectra, scores) if self.snr is None else float(self.snr)
-        outlines, taken = self._project(scores, taken, sums)
+        outlines, taken = self._level(scores, taken, sums)
         points = flatten(outlines, self.n_components).points
         seeds = list(self._seeds(points, check_random_state(self.random_state)))
         volumes = np.array([volume for _, volume in seeds])
@@ -143,7 +144,7 @@ class VCA(SimplexEstimator):
         signal = whole - noise
         return float(10 * np.log10(signal / noise)) if signal > 0 else float("-inf")
 
-    def _project(self, scores, taken, sums):
+    def _level(self, scores, taken, sums):
         """Return what the corners are looked for in, and which pixels these are.
 
         Where there is little noise, all are brought to the same height along the mean spectrum;
