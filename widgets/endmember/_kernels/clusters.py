@@ -1,10 +1,15 @@
 """Distances between points: to the centres of k-means, and to all points of every cluster."""
 
 import numpy as np
+from numba import njit
 
 from endmember._kernels.jit import compiled
 
+AT_ONCE = 32  # distances that are added up before their sum is kept as float64
 TILE = 512  # points whose distances are held at once: they stay in the fastest cache
+
+# Sums may be taken in any order, in which float addition is not associative: lanes side by side.
+summing = njit(cache=True, nogil=True, fastmath={"reassoc", "nsz"})
 
 
 @compiled()
@@ -85,54 +90,38 @@ def lower_squares(columns, centre, closest, lowered):
         lowered[p] = min(lowered[p], closest[p])
 
 
-@compiled()
-def measure_row(rows, i, columns, start, stop, distances, down):
-    """Fill the distances of one point to those of a tile, and add them to another row.
+@summing
+def measure_row(rows, i, columns, start, stop, squares, down):
+    """Return the sum of distances from one point to those of a tile; add each to another row.
+
+    Features are taken two by two, so that fewer numbers come and go.
 
     Parameters
     ----------
-    rows, columns : ndarray of float64, shape (n_features, n_rows) and (n_features, n_columns)
-        Points.
+    rows, columns : ndarray of float32 or float64, (n_features, n_rows) and (n_features, n_columns)
+        Points of an even number of features; a last one of zeros makes an odd number even.
     i, start, stop : int
         The point among the rows; the first of the tile, and the one after its last.
-    distances, down : ndarray of float64, of the tile's size at least
-        Filled, and added to.
+    squares, down : ndarray of the same dtype, of the tile's size at least
+        Room, and what is added to.
     """
-    last, width = rows.shape[0] - 1, stop - start
-    distances[:width] = 0.0
-    for c in range(last):
-        x, others = rows[c, i], columns[c, start:stop]
+    last, width = rows.shape[0] - 2, stop - start
+    squares[:width] = 0.0
+    for c in range(0, last, 2):
+        x, xs = rows[c, i], columns[c, start:stop]
+        y, ys = rows[c + 1, i], columns[c + 1, start:stop]
         for j in range(width):
-            step = others[j] - x
-            distances[j] += step * step
-    x, others = rows[last, i], columns[last, start:stop]
+            across, along = xs[j] - x, ys[j] - y
+            squares[j] += across * across + along * along
+    x, xs = rows[last, i], columns[last, start:stop]
+    y, ys = rows[last + 1, i], columns[last + 1, start:stop]
+    total = x - x  # zero, of their dtype
     for j in range(width):
-        step = others[j] - x
-        distance = np.sqrt(distances[j] + step * step)
-        distances[j] = distance
+        across, along = xs[j] - x, ys[j] - y
+        distance = np.sqrt(squares[j] + (across * across + along * along))
         down[j] += distance
-
-
-@compiled()
-def sum_of(values):
-    """Return the sum of an array of float64.
-
-    Eight sums at a time, written out one by one: they stay in registers.
-    """
-    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
-    whole = values.size // 8 * 8
-    for j in range(0, whole, 8):
-        s0 += values[j]
-        s1 += values[j + 1]
-        s2 += values[j + 2]
-        s3 += values[j + 3]
-        s4 += values[j + 4]
-        s5 += values[j + 5]
-        s6 += values[j + 6]
-        s7 += values[j + 7]
-    for j in range(whole, values.size):
-        s0 += values[j]
-    return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
+        total += distance
+    return total
 
 
 @compiled()
@@ -145,8 +134,9 @@ def sum_distances(rows, row_tiles, columns, column_tiles, clusters, is_same, par
 
     Parameters
     ----------
-    rows, columns : ndarray of float64, shape (n_features, n_rows) and (n_features, n_columns)
-        Points, those of a cluster side by side.
+    rows, columns : ndarray of float32 or float64, (n_features, n_rows) and (n_features, n_columns)
+        Points of an even number of features, those of a cluster side by side. Few of their
+        distances are added up in their own dtype at a time.
     row_tiles, column_tiles : ndarray of int, shape (n_tiles + 1,)
         Where the tiles begin, and the end of the last.
     clusters : ndarray of int, shape (n_tiles,)
@@ -161,15 +151,22 @@ def sum_distances(rows, row_tiles, columns, column_tiles, clusters, is_same, par
     widest = 1
     for b in range(clusters.size):
         widest = max(widest, column_tiles[b + 1] - column_tiles[b])
-    along, across = np.empty(widest), np.empty(widest)
+    squares, down = np.empty(widest, dtype=rows.dtype), np.zeros(widest, dtype=rows.dtype)
     for a in range(part, row_tiles.size - 1, n_parts):
         for b in range(a if is_same else 0, clusters.size):
             start, stop = column_tiles[b], column_tiles[b + 1]
-            down = across[: stop - start]
-            down[:] = 0.0
-            for i in range(row_tiles[a], row_tiles[a + 1]):
-                measure_row(rows, i, columns, start, stop, along, down)
-                sums[i, clusters[b]] += sum_of(along[: stop - start])
-            if is_same and a != b:
-                for j in range(stop - start):
-                    sums[start + j, clusters[a]] += down[j]
+            mirrored = clusters[a] if is_same and a != b else -1
+            for first in range(row_tiles[a], row_tiles[a + 1], AT_ONCE):
+                for i in range(first, min(first + AT_ONCE, row_tiles[a + 1])):
+                    total = measure_row(rows, i, columns, start, stop, squares, down)
+                    sums[i, clusters[b]] += total
+                add_down(down[: stop - start], sums[start:stop], mirrored)
+
+
+@compiled()
+def add_down(down, sums, cluster):
+    """Add what was gathered to the sums of a cluster, unless it is below 0, and clear it."""
+    if cluster >= 0:
+        for j in range(down.size):
+            sums[j, cluster] += down[j]
+    down[:] = 0.0

@@ -14,9 +14,11 @@ from endmember.core.progress import check_callback, report
 from endmember.core.seeds import as_seed
 from endmember.core.threads import in_parts
 
-TILE = 256  # points: the distances of a tile stay in the processor's cache
+TILE = 512  # points: the distances of a tile stay in the processor's cache
 N_PARTS = 8  # each with sums of its own; they do not depend on the number of threads
 N_REPORTS = 20
+SMALL = 1000  # points: fewer take milliseconds in any dtype
+FAR = 6.0  # mean distances from the origin: places in float32 are then too coarse, by 4e-7 of one
 
 
 def silhouette(features, labels, *, n_sampled=None, seed=0, callback=None):
@@ -48,8 +50,8 @@ def silhouette(features, labels, *, n_sampled=None, seed=0, callback=None):
 
     Notes
     -----
-    Time grows with the square of the number of pixels, memory does not: 20,000 pixels take about
-    a tenth of a second for each pair of features.
+    Time grows with the square of the number of pixels, memory does not. Distances are taken in
+    single precision where the result is right to 1e-6, else in double precision.
 
     References
     ----------
@@ -100,12 +102,22 @@ def sampled_rows(n_points, n_sampled, seed):
 
 
 def silhouette_of(points, labels, rows=None, callback=None):
-    """Return the silhouettes of points, of some rows where these are given, else of all."""
+    """Return the silhouettes of points, of some rows where these are given, else of all.
+
+    float32 is twice as fast and nearly always enough; where a silhouette might be wrong by 1e-6,
+    all are computed again.
+    """
     found = np.full(len(points), np.nan)
     rows = np.arange(len(points)) if rows is None else rows
-    sizes = np.bincount(labels)
+    sizes, own = np.bincount(labels), labels[rows]
+    if len(points) > SMALL:
+        sums = distance_sums(points.astype(np.float32), labels, rows, callback)
+        found[rows], distances = _silhouettes(sums, own, sizes)
+        from_origin = np.linalg.norm(points, axis=1)
+        if (from_origin[rows] + from_origin.mean() <= FAR * distances).all():
+            return found
     sums = distance_sums(points, labels, rows, callback)
-    found[rows] = _silhouettes(sums, labels[rows], sizes)
+    found[rows], _ = _silhouettes(sums, own, sizes)
     return found
 
 
@@ -113,18 +125,25 @@ def distance_sums(points, labels, rows, callback=None):
     """Return the sum of distances from chosen rows to each cluster, (n_rows, n_clusters)."""
     n_clusters = labels.max() + 1
     order = np.argsort(labels, kind="stable")
-    columns = np.ascontiguousarray(points[order].T)
     tiles, clusters = _tiles(np.bincount(labels))
     is_same = rows.size == len(points)
-    if is_same:
-        order_of_rows, chosen, row_tiles = order, columns, tiles
-    else:
-        order_of_rows, chosen = rows, np.ascontiguousarray(points[rows].T)
-        row_tiles = np.append(np.arange(0, rows.size, TILE), rows.size)
+    places, row_tiles = order, tiles
+    if not is_same:
+        places, row_tiles = rows, np.append(np.arange(0, rows.size, TILE), rows.size)
+    columns = _in_pairs(points[order])
+    chosen = columns if is_same else _in_pairs(points[places])
     arrays = (chosen, row_tiles, columns, tiles, clusters, is_same)
     found = np.empty((rows.size, n_clusters))
-    found[np.searchsorted(rows, order_of_rows)] = _in_threads(arrays, callback, n_clusters)
+    found[places if is_same else slice(None)] = _in_threads(arrays, callback, n_clusters)
     return found
+
+
+def _in_pairs(points):
+    """Return points as columns of an even number of features."""
+    n_points, n_features = points.shape
+    columns = np.zeros((n_features + n_features % 2, n_points), dtype=points.dtype)
+    columns[:n_features] = points.T
+    return columns
 
 
 def _in_threads(arrays, callback, n_clusters):
@@ -155,6 +174,7 @@ def _tiles(sizes):
 
 
 def _silhouettes(sums, labels, sizes):
+    """Return the silhouettes, and the mean distance that each is measured by."""
     rows = np.arange(labels.size)
     inside = sums[rows, labels] / np.maximum(sizes[labels] - 1, 1)
     means = np.divide(sums, sizes, out=np.full_like(sums, np.inf), where=sizes > 0)
@@ -162,4 +182,4 @@ def _silhouettes(sums, labels, sizes):
     outside = means.min(axis=1)
     larger = np.maximum(inside, outside)
     found = np.divide(outside - inside, larger, out=np.zeros(labels.size), where=larger > 0)
-    return np.where(sizes[labels] > 1, found, 0.0)
+    return np.where(sizes[labels] > 1, found, 0.0), larger
