@@ -15,6 +15,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import endmember as em
 from endmember.core.nfindr import grow, spread_out
 from endmember.core.simplex import flatten
+from strategies import ESTIMATOR_FORMS, spectra_in
 
 
 @pytest.mark.filterwarnings("ignore::endmember.ScaledCountsWarning")
@@ -231,3 +232,30 @@ def test_hidden_pixels_take_no_part(kind):
     np.testing.assert_allclose(found.components_, rest.components_)
     with pytest.raises(ValueError, match="mask hides 256 of 256 pixels"):
         em.SpectrumImage(counts, scene.image.axis, mask=np.ones((16, 16), dtype=bool))
+
+
+@pytest.mark.parametrize("normalise", [False, True])
+@pytest.mark.parametrize("form", ESTIMATOR_FORMS)
+def test_form_of_the_counts_does_not_matter(form, normalise):
+    counts = em.datasets.load("mixture", shape=(16, 16)).image.spectra.astype(np.uint16)
+    expected = em.NFINDR(3, normalise=normalise).fit(counts.astype(">f8"))
+    found = em.NFINDR(3, normalise=normalise).fit(spectra_in(form, counts))
+    np.testing.assert_array_equal(found.pixels_, expected.pixels_)
+    np.testing.assert_allclose(found.components_, expected.components_, rtol=1e-6, atol=1e-9)
+
+
+def test_phases_that_are_pure_somewhere_are_told_apart():
+    """At twenty thousand counts a pixel, seen through a probe of two pixels."""
+    scene = em.datasets.load("blurred_map", shape=(64, 64), resolution=2.0)
+    spectra = np.random.default_rng(0).poisson(100 * scene.abundances @ scene.endmembers)
+    assert scene.score(endmembers=em.NFINDR(3).fit(spectra).components_)
+
+
+def test_bad_counts_are_refused():
+    endmembers, shares, _ = mixed(2, seed=0)
+    spectra = shares @ endmembers
+    with pytest.raises(ValueError, match="counts are zero in every pixel"):
+        em.NFINDR(2).fit(np.zeros((20, 10)))
+    spectra[3, 4] = np.nan
+    with pytest.raises(ValueError, match="NaN or inf in 1 places"):
+        em.NFINDR(2).fit(spectra)
