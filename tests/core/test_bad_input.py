@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
 
 import endmember as em
 from endmember.core.checks import scaled_values
@@ -574,8 +575,8 @@ BAD_PCA = {
     "no gain": ({"gain": 0}, ValueError, "gain == 0, must be > 0"),
     "negative gain": ({"gain": -1}, ValueError, "gain == -1, must be > 0"),
     "text gain": ({"gain": "a"}, TypeError, "gain must be an instance of float"),
-    "NaN gain": ({"gain": np.nan}, ValueError, "gain=nan .* must be finite"),
-    "endless gain": ({"gain": np.inf}, ValueError, "gain=inf .* must be finite"),
+    "NaN gain": ({"gain": np.nan}, ValueError, "gain=nan.* must be finite"),
+    "endless gain": ({"gain": np.inf}, ValueError, "gain=inf.* must be finite"),
     "min_counts": ({"min_counts": -1}, ValueError, "min_counts == -1, must be >= 0"),
     "nothing filled": (
         {"weighting": "biwhiten", "min_counts": 1e6},
@@ -618,3 +619,36 @@ def test_unknown_datasets_are_refused_with_a_hint():
     for ask in (em.datasets.load, em.datasets.card):
         with pytest.raises(ValueError, match=r"no dataset is called 'zz'; choose one of \['blur"):
             ask("zz")
+
+
+EVERY = [em.PCA(2), em.NMF(2), em.NFINDR(2), em.ICA(2), em.Varimax(2), em.MCRALS(2)]
+
+
+@pytest.mark.parametrize("form", ["dense", "csr", "dask"])
+@pytest.mark.parametrize("model", EVERY, ids=lambda e: type(e).__name__)
+def test_counts_that_are_all_zero_are_refused(model, form):
+    with pytest.raises(ValueError, match="counts are zero in every pixel"):
+        model.fit(in_form(form, np.zeros((6, 5))))
+
+
+@pytest.mark.parametrize("highest", [1e150, 1e-150])
+@pytest.mark.parametrize("model", EVERY, ids=lambda e: type(e).__name__)
+def test_counts_whose_squares_are_no_numbers_are_refused(model, highest):
+    with pytest.raises(ValueError, match="multiply them by a power of ten"):
+        model.fit(np.random.default_rng(0).random((30, 6)) * highest)
+
+
+@pytest.mark.parametrize("model", EVERY, ids=lambda e: type(e).__name__)
+def test_true_is_no_number_of_components(model):
+    with pytest.raises(TypeError, match="n_components is True; pass a whole number"):
+        clone(model).set_params(n_components=True).fit(np.ones((6, 5)))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::endmember.NoiseWarning")  # a map of 64 pixels
+@pytest.mark.parametrize("model", EVERY, ids=lambda e: type(e).__name__)
+def test_maps_have_names_in_a_pipeline(model):
+    counts = em.datasets.load("mixture", shape=(8, 8)).image.spectra
+    model.fit(counts)
+    name = type(model).__name__.lower()
+    assert list(model.get_feature_names_out()) == [f"{name}0", f"{name}1"]

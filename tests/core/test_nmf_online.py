@@ -142,3 +142,11 @@ def test_lazy_decomposition_of_hyperspy_goes_block_by_block():
     cost = em.metrics.match_components(np.asarray(found), scene.endmembers).cost
     batch = em.NMF(3).fit(scene.image.spectra).components_
     assert cost.max() <= em.metrics.match_components(batch, scene.endmembers).cost.max() + 5
+
+
+def test_blocks_after_a_fit_leave_no_history_of_that_fit():
+    counts = em.datasets.load("mixture", shape=(12, 12)).image.spectra
+    model = em.NMF(3).fit(counts)
+    model.partial_fit(counts)
+    for name in ("objective_history_", "kkt_", "restarts_"):
+        assert not hasattr(model, name)

@@ -104,3 +104,15 @@ def test_many_components_are_solved_as_well():
     true = rng.random((25, 14)) * (rng.random((25, 14)) < 0.4)
     gram, corr = endmembers @ endmembers.T, true @ endmembers @ endmembers.T
     np.testing.assert_allclose(solve_nonnegative(gram, corr), true, atol=1e-8)
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1), n_components=st.integers(11, 20))
+def test_solutions_of_many_components_are_optimal(seed, n_components):
+    rng = np.random.default_rng(seed)
+    endmembers = rng.random((n_components, 60)) + rng.choice([0.0, 3.0])
+    spectra = rng.normal(size=(30, n_components)) @ endmembers + rng.normal(size=(30, 60))
+    gram, corr = endmembers @ endmembers.T, spectra @ endmembers.T
+    abundances = solve_nonnegative(gram, corr)
+    assert (abundances >= 0).all()
+    assert kkt_residual(gram, corr, abundances) < 1e-8

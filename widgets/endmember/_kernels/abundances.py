@@ -187,6 +187,33 @@ def free_solution(gram, u, project, start):
 
 
 @compiled()
+def nonnegative_rows(gram, corr, abundances, start, stop):
+    """Solve ``min a @ gram @ a / 2 - corr[p] @ a`` with ``a >= 0`` for some pixels, in place.
+
+    For components too many to have every inverse in a table; see :func:`solve_rows` of ``nnls``.
+
+    Parameters
+    ----------
+    gram : ndarray of float64, shape (n_components, n_components)
+        Products of the endmembers of length 1, positive definite.
+    corr : ndarray of float64, shape (n_pixels, n_components)
+        Products of the spectra with the endmembers.
+    abundances : ndarray of float64, shape (n_pixels, n_components)
+        Becomes the solution.
+    start, stop : int
+        First pixel, and the one after the last.
+    """
+    n = gram.shape[0]
+    order, space, root = np.zeros(n, np.int64), np.zeros((2, n)), np.zeros((n, n))
+    u = np.ones(n)
+    for p in range(start, stop):
+        x = abundances[p]
+        for k in range(n):
+            x[k] = max(corr[p, k], 0.0)
+        solve_small(gram, corr[p], u, False, x, order, space, root)
+
+
+@compiled()
 def sum_to_one_rows(gram, corr, u, abundances, start, stop):
     """Solve ``min a @ gram @ a / 2 - corr[p] @ a`` with ``a >= 0`` and ``u @ a = 1``, in place.
 

@@ -22,6 +22,7 @@ from endmember.core.checks import (
     check_dtype,
     check_flat,
     is_dask,
+    level_of_caller,
     native,
     read_only,
     scaled_values,
@@ -404,7 +405,7 @@ def _warn_of(fit, spectra):
             "others, no multiples of one quantum: they were scaled after they were counted, so "
             "that stderr and chi2 cannot be right. Pass the counts, or choose weights='none'.",
             ScaledCountsWarning,
-            stacklevel=3,
+            stacklevel=level_of_caller(),
         )
     if fit.alike.any():
         warnings.warn(
@@ -412,14 +413,14 @@ def _warn_of(fit, spectra):
             "that take part: how their sum is shared out means nothing; leave some out, or widen "
             "the window.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=level_of_caller(),
         )
     if fit.n_open:
         warnings.warn(
             f"{fit.n_open} pixels did not reach the largest likelihood; leave out endmembers that "
             "are nearly alike.",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=level_of_caller(),
         )
 
 

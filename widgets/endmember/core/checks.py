@@ -14,6 +14,7 @@ LOOKED_AT = 64  # pixels that are asked for their quantum
 SMALLEST = 20  # steps between their values: the quantum itself where there is one, or few of it
 DIVISORS = range(1, 9)  # few counts may all lie some quanta apart
 ZEROS = 0.01  # of the numbers, from which on some are taken for channels that counted nothing
+LARGEST = 1e100  # of counts, and the inverse of it: sums of their squares must be numbers
 
 
 class ScaledCountsWarning(UserWarning):
@@ -68,6 +69,10 @@ def check_dtype(dtype, name="counts"):
         raise TypeError(f"{name} must be real numbers, got dtype {dtype}; convert them first.")
 
 
+def _is_moderate(highest):
+    return highest <= 0 or 1 / LARGEST <= highest <= LARGEST
+
+
 def check_values(values, name="counts"):
     """Refuse NaN, inf and negative numbers in a dense array or in the data of a sparse one."""
     if values.size == 0:
@@ -81,6 +86,11 @@ def check_values(values, name="counts"):
                 f"{name} contain NaN or inf in {n_bad} places; hide those pixels with mask= or "
                 "replace the values."
             )
+    if values.dtype.kind == "f" and not _is_moderate(float(values.max())):
+        raise ValueError(
+            f"{name} go up to {values.max():g}, whose squares no float64 holds; multiply them by a "
+            "power of ten that brings them near 1."
+        )
     if values.dtype.kind in "if" and (low := values.min()) < 0:
         is_rounding = low > -ROUNDING * values.max()
         cure = "That is rounding:" if is_rounding else "Undo a background subtraction, or"

@@ -7,10 +7,10 @@ from numbers import Integral
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, check_scalar, validate_data
 
-from endmember.core.blocks import LazyRows
+from endmember.core.blocks import LazyRows, row_blocks
 from endmember.core.checks import (
     ScaledCountsWarning,
     canonical_csr,
@@ -35,7 +35,7 @@ KEPT_DTYPES = [
 ]
 
 
-class CountsEstimator(TransformerMixin, BaseEstimator):
+class CountsEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """An estimator of counts: of images, arrays, CSR arrays, and dask arrays block by block.
 
     A subclass has ``_fit(spectra)``, which sets what is found, and ``_transform(spectra)``; both
@@ -47,10 +47,12 @@ class CountsEstimator(TransformerMixin, BaseEstimator):
         self._check_settings()
         spectra = self._check_spectra(X, reset=True)
         self._check_shape(spectra.shape)
-        _check_any(spectra)
-        self._warn_of_scaling(spectra)
+        check_any(spectra)
+        is_scaled = self._warn_of_scaling(spectra)
         self._fit(spectra)
         self.record_ = record_of(type(self).__name__, self.get_params(deep=False), spectra)
+        if not is_scaled:
+            self._warn_of_noise()
         return self
 
     def transform(self, X):
@@ -66,9 +68,16 @@ class CountsEstimator(TransformerMixin, BaseEstimator):
         self._fit(spectra)
         return self
 
+    @property
+    def _n_features_out(self):
+        return len(self.components_)
+
     def _check_settings(self):
-        check_scalar(self.n_components, "n_components", Integral, min_val=1)
+        check_count(self.n_components)
         check_callback(getattr(self, "callback", None))
+
+    def _warn_of_noise(self):
+        """Say what is wrong with the noise, where an estimator looks at it."""
 
     def _takes_counts(self):
         """Whether the noise is taken to be that of counting, by `weighting` or by `loss`."""
@@ -76,8 +85,9 @@ class CountsEstimator(TransformerMixin, BaseEstimator):
         return settings.get("weighting", "none") != "none" or settings.get("loss") == "poisson"
 
     def _warn_of_scaling(self, spectra):
+        """Warn of counts that were scaled; return whether they were."""
         if not self._takes_counts():
-            return
+            return False
         seen = scaled_values(spectra.array if isinstance(spectra, LazyRows) else spectra)
         if seen is not None:
             warnings.warn(
@@ -90,6 +100,7 @@ class CountsEstimator(TransformerMixin, BaseEstimator):
                 ScaledCountsWarning,
                 stacklevel=level_of_caller(),
             )
+        return seen is not None
 
     def _check_shape(self, shape):
         n_pixels, n_channels = shape
@@ -147,10 +158,20 @@ class CountsEstimator(TransformerMixin, BaseEstimator):
         return tags
 
 
-def _check_any(spectra):
+def check_count(n_components):
+    """Refuse what is no number of components."""
+    if isinstance(n_components, bool):
+        raise TypeError(f"n_components is {n_components}; pass a whole number from 1 up.")
+    check_scalar(n_components, "n_components", Integral, min_val=1)
+
+
+def check_any(spectra):
     """Refuse counts that are all zero; lazy ones are not read for it."""
-    values = spectra.data if sp.issparse(spectra) else spectra
-    if not isinstance(spectra, LazyRows) and not values.any():
+    if isinstance(spectra, LazyRows):
+        return
+    if not any(
+        (block.data if sp.issparse(block) else block).any() for block in row_blocks(spectra)
+    ):
         raise ValueError(
             "counts are zero in every pixel; nothing can be unmixed. Check that the right signal "
             "was loaded."

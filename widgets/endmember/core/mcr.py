@@ -15,7 +15,7 @@ from endmember.core.ambiguity import find_band
 from endmember.core.blocks import LazyRows, load_blocks, row_blocks
 from endmember.core.checks import level_of_caller
 from endmember.core.constraints import SIDES, Constraints
-from endmember.core.estimators import CountsEstimator
+from endmember.core.estimators import CountsEstimator, check_any
 from endmember.core.metrics import spectral_angle
 from endmember.core.nfindr import NFINDR
 from endmember.core.nonnegative import solve_nonnegative
@@ -85,6 +85,8 @@ class MCRALS(CountsEstimator):
         Rounds.
     n_features_in_ : int
         Number of channels.
+    record_ : Record
+        What made the result: hash of the counts, settings, seed, versions, threads.
 
     See Also
     --------
@@ -146,6 +148,7 @@ class MCRALS(CountsEstimator):
 
     def _fit(self, spectra):
         spectra = load_blocks(spectra) if isinstance(spectra, LazyRows) else spectra
+        check_any(spectra)
         self._weights, mean_counts = _channel_weights(spectra, self.weighting)
         self._constraints = self._read_constraints()
         problem = Problem(spectra, self._weights, self._constraints)

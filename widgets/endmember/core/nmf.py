@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_scalar
 
 from endmember.core.blocks import LazyRows, stack_blocks
 from endmember.core.checks import check_array_kind, check_flat, is_dask, level_of_caller
-from endmember.core.estimators import CountsEstimator
+from endmember.core.estimators import CountsEstimator, check_any
 from endmember.core.gaussian import GaussianProblem, Spectra
 from endmember.core.image import SpectrumImage
 from endmember.core.metrics import match_components
@@ -117,6 +117,8 @@ class NMF(CountsEstimator):
         Rounds of the best start.
     n_features_in_ : int
         Number of channels.
+    record_ : Record
+        What made the result: hash of the counts, settings, seed, versions, threads.
 
     Notes
     -----
@@ -206,6 +208,8 @@ class NMF(CountsEstimator):
             self._online = Online(self._first_components(problem, counts), self.loss)
         record = record_of(type(self).__name__, self.get_params(deep=False), spectra)
         self._online.take(record.data["sha256"], problem, counts)
+        for name in ("objective_history_", "kkt_", "restarts_"):
+            self.__dict__.pop(name, None)  # of a fit before
         self._publish(held, record)
         return self
 
@@ -248,6 +252,7 @@ class NMF(CountsEstimator):
     def _fit(self, spectra):
         self.__dict__.pop("_online", None)
         whole = stack_blocks(spectra)
+        check_any(whole)
         held = Held(self._mask(whole.shape, is_fit=True), whole.shape)
         counts = held.chosen(whole)
         self._check_shape(counts.shape)

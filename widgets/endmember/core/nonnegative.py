@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import nnls
 
-from endmember._kernels.abundances import sum_to_one_rows
+from endmember._kernels.abundances import nonnegative_rows, sum_to_one_rows
 from endmember._kernels.nnls import invert_subsets, solve_rows
 from endmember.core.threads import even_parts, in_parts
 
@@ -55,11 +55,17 @@ def solve_nonnegative(gram, corr):
 def _solve(gram, corr):
     n = len(gram)
     is_singular = np.linalg.eigvalsh(gram)[0] < NEARLY_SINGULAR
-    if n > MOST_IN_TABLE or is_singular:
+    if is_singular:
         return solve_nonnegative_scipy(gram, corr)
-    table, abundances = np.zeros((2**n, n, n)), np.zeros(corr.shape)
+    abundances, corr = np.zeros(corr.shape), np.ascontiguousarray(corr)
+    if n > MOST_IN_TABLE:
+        in_parts(
+            lambda start, stop: nonnegative_rows(gram, corr, abundances, start, stop),
+            _parts(len(corr)),
+        )
+        return abundances
+    table = np.zeros((2**n, n, n))
     invert_subsets(gram, table)
-    corr = np.ascontiguousarray(corr)
     n_open = in_parts(
         lambda start, stop: solve_rows(gram, table, corr, abundances, start, stop),
         _parts(len(corr)),

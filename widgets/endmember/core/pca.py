@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, check_scalar
 from endmember.core import eigen
 from endmember.core.blocks import LazyRows, LoadedBlocks, load_blocks, row_blocks, stack_blocks
 from endmember.core.checks import level_of_caller
-from endmember.core.estimators import CountsEstimator
+from endmember.core.estimators import CountsEstimator, check_count
 from endmember.core.moments import Moments
 from endmember.core.noise import (
     FEWEST,
@@ -113,6 +113,8 @@ class PCA(CountsEstimator):
         The scaling; zero where a pixel or channel takes no part.
     n_features_in_ : int
         Number of channels.
+    record_ : Record
+        What made the result: hash of the counts, settings, seed, versions, threads.
 
     Warns
     -----
@@ -171,12 +173,6 @@ class PCA(CountsEstimator):
         self.tol = tol
         self.random_state = random_state
         self.callback = callback
-
-    def fit(self, X, y=None):
-        """Find the components of counts X of shape (n_pixels, n_channels)."""
-        super().fit(X)
-        self._warn_of_noise()
-        return self
 
     @available_if(_takes_blocks)
     def partial_fit(self, X, y=None):
@@ -324,7 +320,7 @@ class PCA(CountsEstimator):
 
     def _check_settings(self):
         if self.n_components is not None:
-            check_scalar(self.n_components, "n_components", Integral, min_val=1)
+            check_count(self.n_components)
         check_scalar(self.gain, "gain", Real, min_val=0, include_boundaries="neither")
         check_scalar(self.min_counts, "min_counts", Real, min_val=0)
         if self.weighting not in WEIGHTINGS:

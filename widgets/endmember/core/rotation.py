@@ -94,6 +94,8 @@ class ICA(Rotation):
         Rounds of the first start.
     n_features_in_ : int
         Number of channels.
+    record_ : Record
+        What made the result: hash of the counts, settings, seed, versions, threads.
 
     References
     ----------
@@ -223,6 +225,8 @@ class Varimax(Rotation):
         Rounds that were made.
     n_features_in_ : int
         Number of channels.
+    record_ : Record
+        What made the result: hash of the counts, settings, seed, versions, threads.
 
     References
     ----------
