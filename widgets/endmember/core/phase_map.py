@@ -17,7 +17,13 @@ from endmember.core.blocks import row_blocks
 from endmember.core.checks import level_of_caller
 from endmember.core.decomposition import Decomposition, decompose
 from endmember.core.nmf import NMF
-from endmember.core.noise import NoiseWarning, describe_noise
+from endmember.core.noise import (
+    FEWEST,
+    RIGHT,
+    NoiseWarning,
+    describe_noise,
+    noise_median,
+)
 from endmember.core.pca import PCA
 from endmember.core.products import marginals
 from endmember.core.progress import check_callback, report
@@ -27,9 +33,10 @@ from endmember.core.seeds import as_seed
 from endmember.core.sources import as_spectrum_image
 
 METHODS = ("varimax", "nmf")
-REFITTED = ("n_components", "gain", "weighting", "method", "seed")  # lead to other components
+REFITTED = ("n_components", "weighting", "method", "seed")  # lead to other components
 KNOBS = (*REFITTED, "threshold", "min_area", "min_counts")
 WEIGHTINGS = ("biwhiten", "poisson")  # a noise edge needs one of them
+MOST_PHASES = 32  # to look for unasked: more of them rise only where noise is no noise of counts
 RANK_SHARE = 0.4  # of the work, to find how many components rise above the noise
 
 
@@ -202,7 +209,6 @@ def phase_map(
     image,
     *,
     n_components=None,
-    gain=1,
     weighting="biwhiten",
     method="varimax",
     seed=0,
@@ -224,9 +230,8 @@ def phase_map(
         Counts of shape (*navigation_shape, n_channels); hidden pixels and channels take no part.
     n_components : int, optional
         Components to look for; turning it up divides phases that are one. By default as many as
-        rise above the noise edge of the principal components (:class:`PCA`).
-    gain : float, default=1
-        Detector signal for one quantum; turning it up raises the noise edge, and finds fewer.
+        rise above the noise edge of the principal components (:class:`PCA`), with the noise as it
+        was measured where it is not that of gain 1.
     weighting : {"biwhiten", "poisson"}, default="biwhiten"
         Scaling of the noise. ``"poisson"`` counts more components where phases differ much.
     method : {"varimax", "nmf"}, default="varimax"
@@ -254,8 +259,13 @@ def phase_map(
     Raises
     ------
     ValueError
-        Where a knob is out of its range, or the counts cannot be biwhitened: take
-        ``weighting="poisson"`` then.
+        Where a knob is out of its range; where the counts cannot be biwhitened: take
+        ``weighting="poisson"`` then; where more than 32 components rise above the noise.
+
+    Warns
+    -----
+    NoiseWarning
+        Where the noise of neighbouring channels is correlated, so that the edge does not hold.
 
     Notes
     -----
@@ -279,7 +289,7 @@ def phase_map(
     [(4, 5), (80, 3), (200, 0)]
     """
     image = as_spectrum_image(image)
-    given = n_components, gain, weighting, method, seed, threshold, min_area, min_counts
+    given = n_components, weighting, method, seed, threshold, min_area, min_counts
     settings = _checked(dict(zip(KNOBS, given, strict=True)), image)
     check_callback(callback)
     steps, rank = _choose_rank(image, settings, _scaled(callback, 0.0, RANK_SHARE))
@@ -338,17 +348,41 @@ def _scaled(callback, first, last):
 
 def _choose_rank(image, settings, callback):
     """Return the step that decides how many components there are, and their number."""
-    asked, gain, weighting = (settings[name] for name in ("n_components", "gain", "weighting"))
+    asked, weighting = settings["n_components"], settings["weighting"]
     if asked is not None:
         return (PhaseStep("rank", {"n_components": asked}, "as asked for"),), asked
-    pca = PCA(weighting=weighting, gain=gain, callback=callback)
-    pca._fit_within(pca._check_spectra(image, reset=True))
-    text = describe_noise(pca.noise_variance_, pca.noise_correlation_, weighting)
+    pca, gain = _measured(image, weighting, callback)
+    rank, text = pca.n_above_edge_, describe_noise(1.0, pca.noise_correlation_, weighting)
+    if rank > MOST_PHASES:
+        raise ValueError(
+            f"{rank} components rise above the noise edge, more than {MOST_PHASES}: the noise is "
+            "not that of counts, which were perhaps smoothed or resampled. Pass them as they were "
+            "recorded, or n_components."
+        )
     if text:
         warnings.warn(text, NoiseWarning, stacklevel=level_of_caller())
-    outcome = f"{pca.n_above_edge_} components rise above the noise edge {pca.noise_edge_:.4g}"
-    knobs = {"n_components": None, "gain": gain, "weighting": weighting}
-    return (PhaseStep("rank", knobs, outcome),), max(1, pca.n_above_edge_)
+    knobs = {"n_components": None, "weighting": weighting}
+    outcome = f"{rank} components rise above the noise edge {pca.noise_edge_:.4g}"
+    outcome += f", of noise with {gain:.3g} times Poisson's variance" * (gain != 1)
+    return (PhaseStep("rank", knobs, outcome),), max(1, rank)
+
+
+def _measured(image, weighting, callback):
+    """Return fitted principal components, and the gain that their noise was measured to have."""
+    pca = PCA(weighting=weighting, callback=callback)
+    spectra = pca._check_spectra(image, reset=True)
+    gain = _gain(pca._fit_within(spectra))
+    if RIGHT[0] <= gain <= RIGHT[1]:
+        return pca, 1.0
+    return PCA(weighting=weighting, gain=gain)._fit_within(spectra), gain
+
+
+def _gain(pca):
+    """Return the variance of the noise, from the median eigenvalue: phases are few beside it."""
+    if len(pca.scree_) < FEWEST:
+        return 1.0
+    shape = (np.count_nonzero(scale) for scale in (pca.pixel_scale_, pca.channel_scale_))
+    return float(np.median(pca.scree_) / noise_median(*shape))
 
 
 def _decomposed(image, settings, rank, callback):
@@ -494,7 +528,6 @@ def _values(found, knob, values):
     most = min(image.n_pixels, image.n_channels)
     return {
         "n_components": list(range(max(1, found.rank - 2), min(most, found.rank + 2) + 1)),
-        "gain": [factor * found.settings["gain"] for factor in (0.5, 0.8, 1.0, 1.25, 2.0)],
         "weighting": list(WEIGHTINGS),
         "method": list(METHODS),
         "threshold": [round(0.1 * i, 1) for i in range(1, 10)],
@@ -531,10 +564,10 @@ def _checked(settings, image):
             f"min_area is {min_area!r}; pass a whole number of pixels from 1 up, 1 to keep every "
             "area."
         )
-    for name, least in (("min_counts", "from 0 up"), ("gain", "above 0")):
-        value = settings[name]
-        if not _is_within(value, np.finfo(float).max) or (name == "gain" and value == 0):
-            raise ValueError(f"{name} is {value!r}; pass a finite number {least}.")
+    if not _is_within(settings["min_counts"], np.finfo(float).max):
+        raise ValueError(
+            f"min_counts is {settings['min_counts']!r}; pass a finite number from 0 up."
+        )
     as_seed(settings["seed"])
     return {name: plain(value) for name, value in settings.items()}
 
