@@ -390,6 +390,8 @@ def test_projected_endmembers_lie_in_their_subspace_and_are_nowhere_negative(sum
     assert model.components_interval_.min() >= 0
     axes = em.PCA(3, weighting="none").fit(counts).components_
     inside = model.components_ @ axes.T @ axes
+    if not sum_to_one:
+        np.testing.assert_allclose(model.components_.sum(axis=1), counts.sum() / len(counts))
     np.testing.assert_allclose(inside, model.components_, atol=1e-6 * model.components_.max())
 
 
