@@ -19,7 +19,7 @@ import scipy.sparse as sp
 import endmember as em
 
 counts = sp.load_npz(sys.argv[1])
-pca = em.PCA({pca.RANK})
+pca = em.PCA({pca.NEEDLE_RANK})
 scores = pca.fit_transform(counts)
 np.savez(sys.argv[2], factors=pca.components_.T)
 """
@@ -32,7 +32,7 @@ import hyperspy.api as hs
 
 counts = sp.load_npz(sys.argv[1])
 signal = hs.signals.Signal1D(counts.toarray().astype(np.float32))
-signal.decomposition(True, output_dimension={pca.RANK}, print_info=False)
+signal.decomposition(True, output_dimension={pca.NEEDLE_RANK}, print_info=False)
 np.savez(sys.argv[2], factors=signal.learning_results.factors)
 """
 
@@ -43,7 +43,7 @@ def first_result(quick):
     return Row(
         "first_result",
         "The whole program: start Python, import, read one tilt of the needle, Poisson PCA of rank "
-        f"{pca.RANK}, write the components.",
+        f"{pca.NEEDLE_RANK}, write the components.",
         partial(pca.prepare, "first_result", path),
         (
             Program("endmember PCA", OURS, path),
