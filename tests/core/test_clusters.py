@@ -261,13 +261,13 @@ def test_points_without_clusters_have_no_gap():
 def test_the_gap_follows_its_formula(monkeypatch):
     points, _ = nested_blobs(200)
     drawn = []
-    plain = clusters.Points
+    plain = clusters.in_form
 
     def listen(rows):
         drawn.append(np.array(rows))
         return plain(rows)
 
-    monkeypatch.setattr(clusters, "Points", listen)
+    monkeypatch.setattr(clusters, "in_form", listen)
     found = em.cluster_sweep(points, [1, 2], criteria="gap", n_references=4, n_init=2)
     inertias = np.array([[em.KMeans(k, n_init=2).fit(p).inertia_ for k in (1, 2)] for p in drawn])
     logs = np.log(inertias)

@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_scalar
 from endmember.core.checks import level_of_caller
 from endmember.core.cluster_features import KINDS, cluster_features, is_rows
 from endmember.core.image import SpectrumImage
-from endmember.core.kmeans import KMeans, Points, check_distinct, count_distinct
+from endmember.core.kmeans import KMeans, check_distinct, count_distinct
+from endmember.core.kmeans_rounds import as_points as in_form
 from endmember.core.label_maps import align_labels
 from endmember.core.metrics import adjusted_rand_index
 from endmember.core.noise import NoiseWarning
@@ -320,7 +321,7 @@ class _Found:
 
     def _cluster(self):
         models, unfinished = [], []
-        points = Points(self.rows)
+        points = in_form(self.rows)
         for i, k in enumerate(self.ks):
             model = KMeans(k, **self.settings)
             unfinished += [] if model._fit_points(points) else [k]
@@ -361,7 +362,7 @@ class _Found:
         low, high = turned.min(axis=0), turned.max(axis=0)
         logs = np.empty((n_references, len(self.ks)))
         for i in range(n_references):
-            points = Points(rng.uniform(low, high, size=turned.shape))
+            points = in_form(rng.uniform(low, high, size=turned.shape))
             for j, k in enumerate(self.ks):
                 logs[i, j] = _log(self._other(points, k).inertia_)
                 self.steps.made()
@@ -415,7 +416,7 @@ def _half(counts, features, given):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoiseWarning)  # all counts have been warned of
         rows = as_rows(cluster_features(counts, features, **given))
-    return rows, Points(rows)
+    return rows, in_form(rows)
 
 
 def _without_hidden(data):

@@ -3,48 +3,30 @@
 from __future__ import annotations
 
 import warnings
-from functools import cache
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numba
 import numpy as np
 import scipy.sparse as sp
-import sklearn.cluster
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_scalar, validate_data
-from threadpoolctl import ThreadpoolController
 
-from endmember._kernels.clusters import assign_points, lower_squares
 from endmember.core.checks import level_of_caller
 from endmember.core.estimators import KEPT_DTYPES
-from endmember.core.points import as_rows, centred
+from endmember.core.kmeans_rounds import NARROW, as_points, cluster, cluster_each
+from endmember.core.points import as_rows
 from endmember.core.progress import check_callback, is_stopped_by
 from endmember.core.record import record_of
-from endmember.core.threads import in_parts, one_blas_thread
-
-NARROW = 32  # features, up to which plain loops beat scikit-learn's products of matrices
-
-
-class Clusters(NamedTuple):
-    """What one start of k-means ended with."""
-
-    centres: np.ndarray
-    labels: np.ndarray
-    inertia: float
-    n_iter: int
-    is_converged: bool
 
 
 class KMeans(ClusterMixin, TransformerMixin, BaseEstimator):
     """Divide pixels among clusters, each pixel to the nearest centre.
 
     Lloyd's algorithm [1]_ from starts that k-means++ [2]_ spreads out, the best of which is kept.
-    With more than 32 features, scikit-learn does the work.
 
     Clusters are hard, round and of about even spread: k-means divides everything it is given,
     noise as well. :func:`cluster_sweep` says how many clusters the counts bear out.
@@ -137,7 +119,7 @@ class KMeans(ClusterMixin, TransformerMixin, BaseEstimator):
         rows = self._check_rows(X, reset=True)
         init = self._check_init(rows.shape[1])
         check_distinct(rows, self.n_clusters)
-        if not self._fit_points(Points(rows), init):
+        if not self._fit_points(as_points(rows), init):
             warnings.warn(
                 f"KMeans stopped after max_iter={self.max_iter} rounds while pixels still moved; "
                 "raise max_iter, or tol.",
@@ -170,13 +152,14 @@ class KMeans(ClusterMixin, TransformerMixin, BaseEstimator):
     def _starts(self, points, init):
         """Yield what every start ended with, as many at once as there are threads."""
         if init is not None:
-            yield points.cluster(init - points.origin, None, self.max_iter, self.tol)
+            yield cluster(points, init - points.origin, None, self.max_iter, self.tol)
             return
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=self.n_init)
         lowest, n_made = np.inf, 0
         jobs = [(self.n_clusters, int(seed), self.max_iter, self.tol) for seed in seeds]
+        n_at_once = self.n_init if self.callback is None else numba.get_num_threads()
         while n_made < len(jobs):
-            found = points.cluster_each(jobs[n_made : n_made + numba.get_num_threads()])
+            found = cluster_each(points, jobs[n_made : n_made + n_at_once])
             lowest = min(lowest, *(start.inertia for start in found))
             n_made += len(found)
             yield from found
@@ -248,138 +231,3 @@ def _bytes_of(rows, p):
     part = slice(rows.indptr[p], rows.indptr[p + 1])
     held = rows.data[part] != 0
     return rows.indices[part][held].tobytes() + rows.data[part][held].tobytes()
-
-
-class Points:
-    """What is clustered, in the form that the algorithm for its width wants.
-
-    Parameters
-    ----------
-    rows : ndarray or CSR array of shape (n_points, n_features)
-        Finite features.
-
-    Attributes
-    ----------
-    origin : ndarray of shape (n_features,)
-        What the centres of :meth:`cluster` are relative to.
-    """
-
-    def __init__(self, rows):
-        n_features = rows.shape[1]
-        self.is_narrow = n_features <= NARROW
-        self.origin = np.zeros(n_features)
-        if self.is_narrow:
-            points, self.origin = centred(rows)
-            self.variance = float(points.var(axis=0).mean())
-            self.columns = np.ascontiguousarray(points.T)
-        else:
-            self.rows = rows.astype(np.float64, copy=False)
-
-    def cluster_each(self, jobs):
-        """Return the clusters of several starts, side by side, each in a thread of its own."""
-        with one_blas_thread():
-            return in_parts(self.cluster, jobs)
-
-    def cluster(self, start, seed, max_iter, tol):
-        """Return the clusters that one start leads to: so many from a seed, or from centres."""
-        if not self.is_narrow:
-            return _by_scikit_learn(self.rows, start, seed, max_iter, tol)
-        if seed is not None:
-            start = spread_out(self.columns, start, np.random.RandomState(seed))
-        return _by_rounds(self.columns, start, max_iter, tol * self.variance)
-
-
-@cache
-def _libraries():
-    """Look for the threads of scikit-learn's own loops, which is slow."""
-    return ThreadpoolController()
-
-
-def _by_scikit_learn(rows, start, seed, max_iter, tol):
-    is_seeded = seed is not None
-    model = sklearn.cluster.KMeans(
-        start if is_seeded else len(start),
-        init="k-means++" if is_seeded else start,
-        n_init=1,
-        max_iter=max_iter,
-        tol=tol,
-        random_state=seed,
-    )
-    with _libraries().limit(limits=1, user_api="openmp"):  # starts run side by side already
-        model.fit(rows)
-    is_converged = model.n_iter_ < max_iter
-    return Clusters(
-        model.cluster_centers_, model.labels_, model.inertia_, model.n_iter_, is_converged
-    )
-
-
-def spread_out(columns, n_clusters, rng):
-    """Return points far from each other as centres: k-means++, the best of some tries at a time."""
-    n_points, n_tries = columns.shape[1], 2 + int(np.log(n_clusters))
-    chosen = [int(rng.randint(n_points))]
-    closest, lowered = np.full(n_points, np.inf), np.empty((n_tries, n_points))
-    lower_squares(columns, columns[:, chosen[0]].copy(), closest, lowered[0])
-    closest[:] = lowered[0]
-    while len(chosen) < n_clusters:
-        ends = np.cumsum(closest)
-        tries = np.searchsorted(ends, rng.random_sample(n_tries) * ends[-1], side="right")
-        tries = np.minimum(tries, n_points - 1)
-        for i, p in enumerate(tries):
-            lower_squares(columns, columns[:, p].copy(), closest, lowered[i])
-        best = int(lowered.sum(axis=1).argmin())
-        chosen.append(int(tries[best]))
-        closest[:] = lowered[best]
-    return columns[:, chosen].T
-
-
-class Rounds:
-    """Points among clusters; every round moves points, then centres.
-
-    Parameters
-    ----------
-    columns : ndarray of float64, shape (n_features, n_points)
-        What is clustered.
-    centres : ndarray of float64, shape (n_clusters, n_features)
-        Where the centres begin.
-    """
-
-    def __init__(self, columns, centres):
-        self.columns, self.centres = columns, np.array(centres, order="C")
-        self.labels = np.zeros(columns.shape[1], dtype=np.int32)
-        self.sums, self.sizes = np.zeros_like(self.centres), np.zeros(len(centres))
-        self.sums[0], self.sizes[0] = columns.sum(axis=1), columns.shape[1]
-
-    def assign(self):
-        """Move every point to its nearest centre; return how many moved, and the inertia."""
-        return assign_points(self.columns, self.centres, self.labels, self.sums, self.sizes)
-
-    def move_centres(self):
-        """Move every centre to the mean of its points; return the squares of all steps."""
-        for k in np.flatnonzero(self.sizes == 0):
-            self._refill(k)
-        means = self.sums / self.sizes[:, None]
-        steps = ((means - self.centres) ** 2).sum()
-        self.centres = means
-        return steps
-
-    def _refill(self, empty):
-        """Give a cluster that has lost all its points the one farthest from its centre."""
-        squares = ((self.columns - self.centres[self.labels].T) ** 2).sum(axis=0)
-        squares[self.sizes[self.labels] < 2] = -1.0  # leaves no other cluster empty
-        farthest = int(squares.argmax())
-        own = self.labels[farthest]
-        self.sums[own] -= self.columns[:, farthest]
-        self.sums[empty] = self.columns[:, farthest]
-        self.sizes[own], self.sizes[empty] = self.sizes[own] - 1, 1
-        self.labels[farthest] = empty
-
-
-def _by_rounds(columns, start, max_iter, tol):
-    rounds = Rounds(columns, start)
-    is_converged, is_settled, n_iter = False, False, 0
-    while n_iter < max_iter and not is_converged:
-        n_iter += 1
-        is_settled = rounds.assign()[0] == 0 and n_iter > 1
-        is_converged = rounds.move_centres() <= tol or is_settled
-    _, inertia = rounds.assign()
-    return Clusters(rounds.centres, rounds.labels, float(inertia), n_iter, is_converged)
