@@ -274,13 +274,13 @@ def counts():
 
 def test_exact_space_is_that_of_the_scaled_map(counts, monkeypatch):
     monkeypatch.setattr(data, "BLOCK", 100)  # a few pixels at once
-    axes, scale = pca.exact_space(counts)
+    axes, scale = pca.exact_space(counts, 3)
     dense = counts.toarray().astype(float)
     rows, columns = dense.any(axis=1), dense.any(axis=0)
     scaled = dense[rows][:, columns] / np.sqrt(dense[rows].sum(axis=1))[:, None]
     scaled /= np.sqrt(dense.sum(axis=0)[columns])
-    expected = np.zeros((20, 4))
-    expected[columns] = np.linalg.svd(scaled)[2][:4].T
+    expected = np.zeros((20, 3))
+    expected[columns] = np.linalg.svd(scaled)[2][:3].T
     assert pca.angle(expected, axes) < 1e-5
     assert np.allclose(scale[columns] ** -2, dense.sum(axis=0)[columns])
 
@@ -293,8 +293,8 @@ def test_angle_between_spaces_is_the_largest_one():
 
 
 def test_peers_of_pca_find_the_exact_space(counts):
-    axes, scale = pca.exact_space(counts)
-    found = pca.truncated(counts)["factors"]
+    axes, scale = pca.exact_space(counts, 3)
+    found = pca.truncated(3, counts)["factors"]
     assert pca.angle(axes, found * scale[:, None]) < 1e-5
 
 
