@@ -86,6 +86,8 @@ class MinimumVolume(SimplexEstimator):
         Rounds of the best start.
     n_features_in_ : int
         Number of channels.
+    record_ : Record
+        What made the result: hash of the counts, settings, seed, versions, threads.
 
     See Also
     --------

@@ -67,6 +67,8 @@ class VCA(SimplexEstimator):
         Ratio of signal to noise in dB, infinite where nothing is left out of the components.
     n_features_in_ : int
         Number of channels.
+    record_ : Record
+        What made the result: hash of the counts, settings, seed, versions, threads.
 
     See Also
     --------
