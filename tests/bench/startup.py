@@ -44,7 +44,7 @@ def first_result(quick):
         "first_result",
         "The whole program: start Python, import, read one tilt of the needle, Poisson PCA of rank "
         f"{pca.NEEDLE_RANK}, write the components.",
-        partial(pca.prepare, "first_result", path),
+        partial(pca.prepare, "first_result", path, pca.NEEDLE_RANK),
         (
             Program("endmember PCA", OURS, path),
             Program("HyperSpy SVD, default solver", HYPERSPY, path, target=2.5, memory_target=2),

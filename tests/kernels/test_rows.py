@@ -23,8 +23,8 @@ def test_rows_are_summed_and_multiplied_as_in_numpy(way, case, seed):
     full, rng = flat.toarray().astype(float), np.random.default_rng(seed)
     n_pixels, n_channels = full.shape
     middle = n_pixels // 2
-    vectors, channel_weights = rng.normal(size=(n_channels, 8)), rng.random(n_channels)
-    spread, product = np.zeros((n_channels, 8)), np.zeros((n_pixels, 8))
+    vectors, channel_weights = rng.normal(size=(n_channels, 4)), rng.random(n_channels)
+    spread, product = np.zeros((n_channels, 4)), np.zeros((n_pixels, 4))
     pixel_sums, norms = np.full(n_pixels, np.nan), np.full(n_pixels, np.nan)
     channel_sums, squares, neighbours = np.zeros((3, n_channels))
     for start, stop in [(0, middle), (middle, n_pixels)]:

@@ -9,7 +9,7 @@ from endmember._kernels.jit import compiled
 def spread_rows(indptr, indices, counts, weights, vectors, start, stop, out):
     """Add ``counts.T @ diag(weights) @ counts @ vectors`` of some pixels to `out`.
 
-    Eight vectors at a time, written out one by one: their sums stay in registers.
+    Four vectors at a time, written out one by one: their sums stay in registers.
 
     Parameters
     ----------
@@ -17,36 +17,27 @@ def spread_rows(indptr, indices, counts, weights, vectors, start, stop, out):
         CSR arrays of the spectra.
     weights : ndarray of float64, shape (n_pixels,)
         Weight of every pixel.
-    vectors, out : ndarray of float64, shape (n_channels, 8)
+    vectors, out : ndarray of float64, shape (n_channels, 4)
         What is multiplied, and what it is added to.
     start, stop : int
         First pixel, and the one after the last.
     """
     for p in range(start, stop):
-        s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
+        s0 = s1 = s2 = s3 = 0.0
         for q in range(indptr[p], indptr[p + 1]):
             x, c = np.float64(counts[q]), np.uint32(indices[q])
             s0 += x * vectors[c, 0]
             s1 += x * vectors[c, 1]
             s2 += x * vectors[c, 2]
             s3 += x * vectors[c, 3]
-            s4 += x * vectors[c, 4]
-            s5 += x * vectors[c, 5]
-            s6 += x * vectors[c, 6]
-            s7 += x * vectors[c, 7]
         weight = weights[p]
         s0, s1, s2, s3 = s0 * weight, s1 * weight, s2 * weight, s3 * weight
-        s4, s5, s6, s7 = s4 * weight, s5 * weight, s6 * weight, s7 * weight
         for q in range(indptr[p], indptr[p + 1]):
             x, c = np.float64(counts[q]), np.uint32(indices[q])
             out[c, 0] += x * s0
             out[c, 1] += x * s1
             out[c, 2] += x * s2
             out[c, 3] += x * s3
-            out[c, 4] += x * s4
-            out[c, 5] += x * s5
-            out[c, 6] += x * s6
-            out[c, 7] += x * s7
 
 
 @compiled()

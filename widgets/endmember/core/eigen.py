@@ -15,9 +15,8 @@ from endmember.core.noise import count_above, noise_edge
 from endmember.core.products import near_diagonals, spread, times, weighted_gram
 from endmember.core.threads import one_blas_thread
 
-BLOCK = 8  # vectors a Krylov round multiplies at least: what a kernel takes at a time
-SPARE = 2  # vectors beyond the wanted ones
-MOST_ROUNDS = 20  # after which all eigenvalues would have come as cheap
+BLOCK, WANTED = 4, 8  # vectors that a Krylov round multiplies for up to so many components
+MOST_ROUNDS = 40  # after which all eigenvalues would have come as cheap
 SAMPLED_ABOVE = 50_000  # pixels
 SAMPLED, RUN, SAMPLE_ROUNDS = 12, 64, 5  # every twelfth pixel, in runs; as many rounds
 MOST_ABOVE = 64  # components above the noise that are looked at, beyond those wanted
@@ -116,7 +115,7 @@ def by_krylov(spectra, scaling, n_wanted, *, tol, rng, report):
         Called with the fraction of the rounds that were made.
     """
     weights, channels = scaling.pixels**2 / scaling.shape[0], scaling.channels[:, None]
-    n_vectors = BLOCK * -(-(n_wanted + SPARE) // BLOCK)
+    n_vectors = BLOCK * -(-n_wanted // WANTED)
     max_rounds = min(MOST_ROUNDS, scaling.shape[1] // n_vectors)
     if max_rounds < 2:
         return None

@@ -44,6 +44,11 @@ class CountsEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def fit(self, X, y=None):
         """Find the components of counts X of shape (n_pixels, n_channels)."""
+        self._fit_checked(X)
+        return self
+
+    def _fit_checked(self, X):
+        """Fit, and return the counts as they were checked."""
         self._check_settings()
         spectra = self._check_spectra(X, reset=True)
         self._check_shape(spectra.shape)
@@ -53,7 +58,7 @@ class CountsEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.record_ = record_of(type(self).__name__, self.get_params(deep=False), spectra)
         if not is_scaled:
             self._warn_of_noise()
-        return self
+        return spectra
 
     def transform(self, X):
         """Return what counts X hold of each component, shape (n_pixels, n_components)."""

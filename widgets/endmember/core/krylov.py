@@ -40,7 +40,7 @@ def find_leading(apply, start, n_wanted, *, tol, max_rounds, report):
     apply : callable
         Returns the product of the matrix with an array of shape (size, n_vectors).
     start : ndarray of shape (size, n_vectors)
-        First block, of more vectors than are wanted.
+        First block. Fewer vectors than are wanted take more rounds, but less work.
     n_wanted : int
         How many eigenvectors.
     tol : float
@@ -86,6 +86,8 @@ def _outwards(product, known, projection):
 
 def _angle(values, residuals, n_wanted):
     """Return a bound of the angle of the wanted space to the true one."""
+    if len(values) < n_wanted:
+        return np.inf
     lengths = linalg.norm(residuals, axis=0)
     gap = values[n_wanted - 1]
     if len(values) > n_wanted:

@@ -174,6 +174,10 @@ class PCA(CountsEstimator):
         self.random_state = random_state
         self.callback = callback
 
+    def fit_transform(self, X, y=None):
+        """Find the components of counts X, and return their scores, (n_pixels, n_components)."""
+        return self._transform(self._fit_checked(X))
+
     @available_if(_takes_blocks)
     def partial_fit(self, X, y=None):
         """Take in more pixels, and find the components of all so far.

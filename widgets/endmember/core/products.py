@@ -20,7 +20,7 @@ from endmember.core.threads import in_parts, row_parts
 
 GRAM_COUNTS = 100_000  # at a time: they stay in the processor's cache
 GRAM_STRIPS = 8
-VECTORS = 8  # that a kernel multiplies at a time
+VECTORS = 4  # that a kernel multiplies at a time
 
 
 def marginals(spectra):
@@ -143,7 +143,7 @@ def sinkhorn_sweep_numpy(spectra, column_weights, row_weights):
 
 def times(spectra, matrix):
     """Return ``spectra @ matrix`` as float64, dense."""
-    return np.concatenate([_times(block, matrix) for block in row_blocks(spectra)])
+    return _joined([_times(block, matrix) for block in row_blocks(spectra)])
 
 
 def _times(block, matrix):
@@ -161,7 +161,7 @@ def _times(block, matrix):
 
 def times_squared(spectra, vector):
     """Return ``spectra**2 @ vector`` as float64: a weighted norm of every pixel."""
-    return np.concatenate([_times_squared(block, vector) for block in row_blocks(spectra)])
+    return _joined([_times_squared(block, vector) for block in row_blocks(spectra)])
 
 
 def _times_squared(block, vector):
@@ -261,6 +261,10 @@ def _edges(indptr, n_counts):
 
 def _as_columns(values):
     return values.reshape(len(values), -1)
+
+
+def _joined(parts):
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _csr_arrays(block):
