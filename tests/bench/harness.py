@@ -171,16 +171,26 @@ def run_row(spec, folder, quick, rounds=None):
     """Prepare the data, let everybody take turns, and return the outcome."""
     row = find_row(spec, quick)
     say(f"{row.name}: preparing")
-    facts = call_child("prepare", spec, quick, folder)
-    outcome = Outcome(row, json.loads(facts.stdout.splitlines()[-1]))
+    outcome = prepared(row, spec, quick, folder)
+    if outcome.broken:
+        return outcome
     error_of = row.judge(folder)
-    outcome.measured = {way.name: [] for way in row.ways}
     settle(outcome, (spec, quick, folder))
     for number in range(rounds or ROUNDS[quick]):
         for way in in_turn(row.ways, number):
             if not is_done(outcome, way, quick):
                 take_turn(outcome, way, number, (spec, quick, folder), error_of)
     return outcome
+
+
+def prepared(row, spec, quick, folder):
+    """Return the outcome before the first round; every way is broken if there is no data."""
+    measured = {way.name: [] for way in row.ways}
+    try:
+        done = call_child("prepare", spec, quick, folder)
+    except ChildError as error:
+        return Outcome(row, "none", measured, dict.fromkeys(measured, f"no data: {error}"))
+    return Outcome(row, json.loads(done.stdout.splitlines()[-1]), measured)
 
 
 def settle(outcome, where):

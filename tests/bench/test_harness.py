@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -72,6 +73,11 @@ def load_toy(size, folder):
     return np.zeros(size)
 
 
+def without_data(quick):
+    """A row whose data cannot be made."""
+    return replace(toy(quick), prepare=fall_over)
+
+
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory):
     """What two rounds of the toy row came to."""
@@ -112,6 +118,12 @@ def test_error_is_that_of_the_result_that_was_left(outcome):
 def test_way_that_falls_over_says_why(outcome):
     assert outcome.broken == {"broken": "RuntimeError: no such luck"}
     assert "did not run: RuntimeError: no such luck" in report.table(outcome)
+
+
+def test_row_without_data_fails_and_says_why(tmp_path):
+    outcome = harness.run_row("bench.test_harness:without_data", tmp_path, quick=True)
+    assert outcome.has_failed
+    assert "did not run: no data: RuntimeError: no such luck" in report.table(outcome)
 
 
 def test_cold_way_finds_no_compiled_code(outcome):
