@@ -69,8 +69,14 @@ def check_dtype(dtype, name="counts"):
         raise TypeError(f"{name} must be real numbers, got dtype {dtype}; convert them first.")
 
 
-def _is_moderate(highest):
-    return highest <= 0 or 1 / LARGEST <= highest <= LARGEST
+def check_height(values, name="counts"):
+    """Refuse numbers that no sum of squares can hold."""
+    highest = float(values.max()) if values.dtype.kind == "f" and values.size else 0.0
+    if highest > LARGEST or 0 < highest < 1 / LARGEST:
+        raise ValueError(
+            f"{name} go up to {highest:g}, whose squares no float64 holds; multiply them by a "
+            "power of ten that brings them near 1."
+        )
 
 
 def check_values(values, name="counts"):
@@ -86,11 +92,6 @@ def check_values(values, name="counts"):
                 f"{name} contain NaN or inf in {n_bad} places; hide those pixels with mask= or "
                 "replace the values."
             )
-    if values.dtype.kind == "f" and not _is_moderate(float(values.max())):
-        raise ValueError(
-            f"{name} go up to {values.max():g}, whose squares no float64 holds; multiply them by a "
-            "power of ten that brings them near 1."
-        )
     if values.dtype.kind in "if" and (low := values.min()) < 0:
         is_rounding = low > -ROUNDING * values.max()
         cure = "That is rounding:" if is_rounding else "Undo a background subtraction, or"

@@ -17,6 +17,7 @@ from endmember.core.checks import (
     check_array_kind,
     check_dtype,
     check_flat,
+    check_height,
     check_values,
     is_dask,
     level_of_caller,
@@ -152,7 +153,9 @@ class CountsEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             ensure_all_finite=False,  # checked below, with a way out in the message
             reset=reset,
         )
-        check_values(X.data if sp.issparse(X) else X, "counts X")
+        values = X.data if sp.issparse(X) else X
+        check_values(values, "counts X")
+        check_height(values, "counts X")
         spectra = X if sp.issparse(X) else packed(native(X))
         return narrowed(spectra) if sp.issparse(spectra) else spectra
 
