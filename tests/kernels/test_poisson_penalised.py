@@ -10,12 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from endmember._kernels import poisson
-
-WAYS = ["compiled", "python"]
-
-
-def call(kernel, way):
-    return kernel if way == "compiled" else kernel.py_func
+from strategies import WAYS, call
 
 
 @st.composite
