@@ -139,6 +139,16 @@ def test_weights_are_those_of_scaled_channels(constraint):
     assert (found.abundances == 0).any() == (constraint != "none")
 
 
+@pytest.mark.parametrize("unit", [1e-250, 1e250])
+@pytest.mark.parametrize("constraint", CONSTRAINTS)
+def test_the_unit_of_the_weights_does_not_matter(constraint, unit):
+    weights = np.random.default_rng(1).random(8)
+    expected = em.fit_abundances(COUNTS, PURE, constraint=constraint, weights=weights)
+    found = em.fit_abundances(COUNTS, PURE, constraint=constraint, weights=unit * weights)
+    np.testing.assert_allclose(found.abundances, expected.abundances, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.stderr, expected.stderr, rtol=1e-9)
+
+
 # Poisson counts
 
 
@@ -526,6 +536,21 @@ BAD = {
         {"window": (5, 8)},
         r"endmembers \[0, 1\] are zero in all 3 channels that take part.*widen",
     ),
+    "pure faint": (
+        COUNTS,
+        PURE * [[1], [1e-200]],
+        {"weights": "none"},
+        r"endmembers \[1\] go up to .* no float64 holds.*power of ten",
+    ),
+    "faint there": (
+        COUNTS,
+        PURE * np.where(np.arange(8) < 4, 1, 1e-170),
+        {"window": (4, 8)},
+        r"endmembers \[0, 1\] go up to .*e-171 where channels take part.*widen",
+    ),
+    "pure huge": (COUNTS, 1e160 * PURE, {}, "endmembers go up to .*whose squares no float64 holds"),
+    "huge": (-1e160 * COUNTS, PURE, {"weights": "none"}, "spectra go up to .* no float64 holds"),
+    "tiny": (1e-160 * COUNTS, PURE, {}, "spectra go up to .* no float64 holds"),
     "unfitted": (COUNTS, em.NMF(2), {}, "endmembers are a NMF without components_; fit it first"),
     "too few": (COUNTS[:, :1], PURE[:, :1], {}, "1 channels take part, fewer than the 2 endmember"),
     "constraint": (COUNTS, PURE, {"constraint": "sum"}, "constraint is 'sum'; choose one of"),

@@ -358,6 +358,23 @@ def test_a_gain_moves_neither_rank_nor_labels(scene, found, gain):
     assert float(measured[1]) == pytest.approx(gain, rel=0.05)
 
 
+def test_counting_components_finds_all_eigenvalues_and_hardly_a_vector(scene, monkeypatch):
+    """One vector for each of 2048 channels takes longer than all the rest."""
+    made = []
+
+    class Heard(em.PCA):
+        def __init__(self, *args, **settings):
+            super().__init__(*args, **settings)
+            made.append(self)
+
+    monkeypatch.setattr(module, "PCA", Heard)
+    found = em.phase_map(scene.image)
+    (pca,) = made
+    assert len(pca.components_) <= found.rank
+    assert len(pca.scree_) == np.count_nonzero(pca.channel_scale_)
+    assert pca.n_above_edge_ == found.rank
+
+
 def test_noise_that_channels_share_is_said_once(scene):
     blurred = ndimage.convolve1d(scene.image.counts.astype(float), [0.04, 0.92, 0.04])
     with pytest.warns(em.NoiseWarning, match="neighbouring channels is correlated") as said:

@@ -18,7 +18,7 @@ seeds = st.integers(0, 2**32 - 1)
 def in_python(request, monkeypatch):
     """Run the kernels that a kernel calls as Python, too."""
     if request.node.callspec.params.get("way") == "python":
-        for name in ("measure_row", "add_down"):
+        for name in ("measure_rows", "add_down"):
             monkeypatch.setattr(clusters, name, getattr(clusters, name).py_func)
 
 

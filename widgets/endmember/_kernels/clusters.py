@@ -5,7 +5,7 @@ from numba import njit
 
 from endmember._kernels.jit import compiled
 
-AT_ONCE = 32  # distances that are added up before their sum is kept as float64
+AT_ONCE = 64  # points whose distances are added up, pairs first, before a sum is kept as float64
 TILE = 512  # points whose distances are held at once: they stay in the fastest cache
 
 # Sums may be taken in any order, in which float addition is not associative: lanes side by side.
@@ -91,37 +91,47 @@ def lower_squares(columns, centre, closest, lowered):
 
 
 @summing
-def measure_row(rows, i, columns, start, stop, squares, down):
-    """Return the sum of distances from one point to those of a tile; add each to another row.
+def measure_rows(rows, i, n, columns, start, stop, squares, down):
+    """Return the sums of distances from two points to those of a tile; add both to another row.
 
-    Features are taken two by two, so that fewer numbers come and go.
+    Features are taken two by two, and for two points at once, so that fewer numbers come and go.
 
     Parameters
     ----------
     rows, columns : ndarray of float32 or float64, (n_features, n_rows) and (n_features, n_columns)
         Points of an even number of features; a last one of zeros makes an odd number even.
-    i, start, stop : int
-        The point among the rows; the first of the tile, and the one after its last.
-    squares, down : ndarray of the same dtype, of the tile's size at least
-        Room, and what is added to.
+    i, n : int
+        The first of the points among the rows; whether they are 2 or 1, whose sum comes twice.
+    start, stop : int
+        The first point of the tile, and the one after its last.
+    squares, down : ndarray of the same dtype, of shape (2, width) and (width,)
+        Room, of zeros where there are two features; what is added to.
     """
-    last, width = rows.shape[0] - 2, stop - start
-    squares[:width] = 0.0
+    last, width, k = rows.shape[0] - 2, stop - start, i + n - 1
+    here, there = squares[0, :width], squares[1, :width]
     for c in range(0, last, 2):
-        x, xs = rows[c, i], columns[c, start:stop]
-        y, ys = rows[c + 1, i], columns[c + 1, start:stop]
+        if c == 0:
+            here[:], there[:] = 0.0, 0.0
+        xs, ys = columns[c, start:stop], columns[c + 1, start:stop]
+        x, y, x2, y2 = rows[c, i], rows[c + 1, i], rows[c, k], rows[c + 1, k]
         for j in range(width):
             across, along = xs[j] - x, ys[j] - y
-            squares[j] += across * across + along * along
-    x, xs = rows[last, i], columns[last, start:stop]
-    y, ys = rows[last + 1, i], columns[last + 1, start:stop]
-    total = x - x  # zero, of their dtype
+            here[j] += across * across + along * along
+            across, along = xs[j] - x2, ys[j] - y2
+            there[j] += across * across + along * along
+    xs, ys = columns[last, start:stop], columns[last + 1, start:stop]
+    x, y, x2, y2 = rows[last, i], rows[last + 1, i], rows[last, k], rows[last + 1, k]
+    first, second = x - x, x - x  # zero, of their dtype
+    both = np.float32(n - 1)
     for j in range(width):
         across, along = xs[j] - x, ys[j] - y
-        distance = np.sqrt(squares[j] + (across * across + along * along))
-        down[j] += distance
-        total += distance
-    return total
+        distance = np.sqrt(here[j] + (across * across + along * along))
+        across, along = xs[j] - x2, ys[j] - y2
+        other = np.sqrt(there[j] + (across * across + along * along))
+        down[j] += distance + both * other
+        first += distance
+        second += other
+    return first, second
 
 
 @compiled()
@@ -145,22 +155,25 @@ def sum_distances(rows, row_tiles, columns, column_tiles, clusters, is_same, par
         Whether rows and columns, and their tiles, are the same.
     part, n_parts : int
         Every how many tiles of rows are taken, and from which on.
-    sums : ndarray of float64, shape (n_rows, n_clusters)
+    sums : ndarray of float64, shape (n_clusters, n_rows)
         Added to.
     """
     widest = 1
     for b in range(clusters.size):
         widest = max(widest, column_tiles[b + 1] - column_tiles[b])
-    squares, down = np.empty(widest, dtype=rows.dtype), np.zeros(widest, dtype=rows.dtype)
+    squares, down = np.zeros((2, widest), dtype=rows.dtype), np.zeros(widest, dtype=rows.dtype)
     for a in range(part, row_tiles.size - 1, n_parts):
         for b in range(a if is_same else 0, clusters.size):
             start, stop = column_tiles[b], column_tiles[b + 1]
             mirrored = clusters[a] if is_same and a != b else -1
             for first in range(row_tiles[a], row_tiles[a + 1], AT_ONCE):
-                for i in range(first, min(first + AT_ONCE, row_tiles[a + 1])):
-                    total = measure_row(rows, i, columns, start, stop, squares, down)
-                    sums[i, clusters[b]] += total
-                add_down(down[: stop - start], sums[start:stop], mirrored)
+                end = min(first + AT_ONCE, row_tiles[a + 1])
+                for i in range(first, end, 2):
+                    n = min(2, end - i)
+                    totals = measure_rows(rows, i, n, columns, start, stop, squares, down)
+                    for k in range(n):
+                        sums[clusters[b], i + k] += totals[k]
+                add_down(down[: stop - start], sums[:, start:stop], mirrored)
 
 
 @compiled()
@@ -168,5 +181,5 @@ def add_down(down, sums, cluster):
     """Add what was gathered to the sums of a cluster, unless it is below 0, and clear it."""
     if cluster >= 0:
         for j in range(down.size):
-            sums[j, cluster] += down[j]
+            sums[cluster, j] += down[j]
     down[:] = 0.0

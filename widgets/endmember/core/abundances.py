@@ -16,11 +16,13 @@ from endmember._kernels.abundances import poisson_csr_rows, variances_rows
 from endmember.core.binning import total
 from endmember.core.blocks import LazyRows, row_blocks
 from endmember.core.checks import (
+    LARGEST,
     ScaledCountsWarning,
     canonical_csr,
     check_array_kind,
     check_dtype,
     check_flat,
+    check_height,
     is_dask,
     level_of_caller,
     native,
@@ -493,6 +495,7 @@ def _as_endmembers(endmembers):
         )
     if not np.isfinite(endmembers).all():
         raise ValueError("endmembers contain NaN or inf; replace the values, or crop them.")
+    check_height(np.abs(endmembers), "endmembers")
     return np.array(endmembers, dtype=np.float64, order="C")
 
 
@@ -531,6 +534,7 @@ def _check_numbers(spectra, is_poisson):
             f"spectra go down to {values.min():g}, but Poisson counts cannot be negative; undo a "
             "background subtraction, or choose weights='none'."
         )
+    check_height(values if is_poisson else np.abs(values), "spectra")
 
 
 def _check_channels(spectra, endmembers):
@@ -553,7 +557,8 @@ def _as_weights(weights, n_channels):
             "weights contain NaN, inf or negative numbers; pass zero for a channel that is to take "
             "no part, and a positive number for every other."
         )
-    return weights.astype(np.float64)
+    weights = weights.astype(np.float64)
+    return weights / (weights.max() or 1.0)  # their unit changes nothing, but may be out of reach
 
 
 def _as_window(window, n_channels, axis):
@@ -609,6 +614,14 @@ def _check_determined(endmembers, channel_weights, constraint):
         raise ValueError(
             f"endmembers {empty.tolist()} are zero in all {used.sum()} channels that take part; "
             "leave them out, or widen the window."
+        )
+    heights = (np.abs(endmembers) * np.sqrt(channel_weights)).max(axis=1)
+    faint = np.flatnonzero(heights * LARGEST < 1)
+    if faint.size:
+        raise ValueError(
+            f"endmembers {faint.tolist()} go up to {heights[faint].max():g} where channels take "
+            "part, whose squares no float64 holds; multiply them by a power of ten that brings "
+            "them near 1, or widen the window."
         )
     if used.sum() + (constraint == "sum-to-one") < len(endmembers):
         raise ValueError(

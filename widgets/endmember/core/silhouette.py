@@ -150,7 +150,7 @@ def _in_threads(arrays, callback, n_clusters):
     """Share the tiles out: as many parts as there are reports, in rounds where someone listens."""
     arrays = tuple(read_only(a) if isinstance(a, np.ndarray) else a for a in arrays)
     n_rounds = 1 if callback is None else N_REPORTS
-    sums = np.zeros((N_PARTS, arrays[0].shape[1], n_clusters))
+    sums = np.zeros((N_PARTS, n_clusters, arrays[0].shape[1]))
     for i in range(n_rounds):
         in_parts(
             lambda part, i=i: sum_distances(
@@ -159,15 +159,18 @@ def _in_threads(arrays, callback, n_clusters):
             [(part,) for part in range(N_PARTS)],
         )
         report(callback, (i + 1) / n_rounds)
-    return sums.sum(axis=0)
+    return sums.sum(axis=0).T
 
 
 def _tiles(sizes):
-    """Return where tiles of points begin that hold one cluster each, and the cluster of each."""
+    """Return where tiles of points begin that hold one cluster each, and the cluster of each.
+
+    All but the last tile of a cluster are full: what does not fill a vector register takes longer.
+    """
     starts, clusters, begin = [], [], 0
     for cluster, size in enumerate(sizes):
         n_tiles = -(-size // TILE)
-        starts += [begin + tile * size // n_tiles for tile in range(n_tiles)]
+        starts += [begin + tile * TILE for tile in range(n_tiles)]
         clusters += [cluster] * n_tiles
         begin += size
     return np.array([*starts, begin]), np.array(clusters)
