@@ -369,12 +369,13 @@ def _choose_rank(image, settings, callback):
 
 def _measured(image, weighting, callback):
     """Return fitted principal components, and the gain that their noise was measured to have."""
-    pca = PCA(weighting=weighting, callback=callback)
+    how = {"weighting": weighting, "solver": "gram"}  # all eigenvalues, which the median needs
+    pca = PCA(1, **how, callback=callback)  # but one vector: thousands take longer than the rest
     spectra = pca._check_spectra(image, reset=True)
     gain = _gain(pca._fit_within(spectra))
     if RIGHT[0] <= gain <= RIGHT[1]:
         return pca, 1.0
-    return PCA(weighting=weighting, gain=gain)._fit_within(spectra), gain
+    return PCA(1, **how, gain=gain)._fit_within(spectra), gain
 
 
 def _gain(pca):
