@@ -139,6 +139,16 @@ def test_weights_are_those_of_scaled_channels(constraint):
     assert (found.abundances == 0).any() == (constraint != "none")
 
 
+@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("constraint", ["none", "nonnegative"])
+def test_every_endmember_may_have_a_unit_of_its_own(constraint, weights):
+    units, kept = np.array([[1e-30], [1e30]]), {"constraint": constraint, "weights": weights}
+    expected = em.fit_abundances(COUNTS, PURE, **kept)
+    found = em.fit_abundances(COUNTS, units * PURE, **kept)
+    np.testing.assert_allclose(found.abundances * units.T, expected.abundances, rtol=1e-9)
+    np.testing.assert_allclose(found.stderr * units.T, expected.stderr, rtol=1e-9)
+
+
 @pytest.mark.parametrize("unit", [1e-250, 1e250])
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
 def test_the_unit_of_the_weights_does_not_matter(constraint, unit):
@@ -555,6 +565,7 @@ BAD = {
     "too few": (COUNTS[:, :1], PURE[:, :1], {}, "1 channels take part, fewer than the 2 endmember"),
     "constraint": (COUNTS, PURE, {"constraint": "sum"}, "constraint is 'sum'; choose one of"),
     "weights": (COUNTS, PURE, {"weights": "data"}, "weights are 'data'; choose one of"),
+    "weights None": (COUNTS, PURE, {"weights": None}, "weights are None; choose one of"),
     "weights shape": (COUNTS, PURE, {"weights": np.ones(7)}, r"shape \(7,\); expected \(8,\)"),
     "weights negative": (COUNTS, PURE, {"weights": -np.ones(8)}, "weights contain NaN, inf or neg"),
     "weights zero": (COUNTS, PURE, {"weights": np.zeros(8)}, "zero in all 0 channels"),

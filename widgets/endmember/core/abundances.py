@@ -297,7 +297,11 @@ class LeastSquaresFit(Fit):
         self.project = weighted.T
         if constraint == "none":
             root = np.sqrt(channel_weights)
-            self.project = root[:, None] * np.linalg.pinv(endmembers * root) * self.units
+            # What they depend on each other by is divided so that the caller's unit has least norm;
+            # else in units of length 1: in others pinv would drop what is small in its own.
+            units = np.ones_like(self.units) if self.alike.any() else self.units
+            scaled = endmembers * root / units[:, None]
+            self.project = root[:, None] * np.linalg.pinv(scaled) * (self.units / units)
 
     def _units(self):
         return np.sqrt((self.weights * self.given**2).sum(axis=1))
@@ -475,7 +479,7 @@ def _alike(endmembers, channel_weights, is_bound):
 def _check_choices(constraint, weights):
     if constraint not in CONSTRAINTS:
         raise ValueError(f"constraint is {constraint!r}; choose one of {CONSTRAINTS}.")
-    if isinstance(weights, str) and weights not in WEIGHTS:
+    if weights is None or (isinstance(weights, str) and weights not in WEIGHTS):
         raise ValueError(
             f"weights are {weights!r}; choose one of {WEIGHTS}, or pass one number a channel."
         )
