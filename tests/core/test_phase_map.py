@@ -53,6 +53,27 @@ def test_a_high_threshold_takes_the_mixture_out_of_its_phase(scene):
     assert (found.labels[~is_spinel] == -1).mean() < 0.1
 
 
+@pytest.fixture(scope="module")
+def overlapping(diamond):
+    """A part of the measured map: three phases that overlap, at 177 counts a pixel."""
+    rows = np.arange(diamond.n_pixels).reshape(diamond.navigation_shape)[60:140, 60:140]
+    return em.SpectrumImage(diamond.spectra[rows.ravel()], navigation_shape=(80, 80))
+
+
+@pytest.mark.parametrize("method", ["varimax", "nmf"])
+def test_most_pixels_of_overlapping_phases_are_assigned_and_the_others_are_specks(
+    overlapping, method
+):
+    found = em.phase_map(overlapping, method=method)
+    assert found.n_unassigned < 0.25 * overlapping.n_pixels
+    specks, majority = (
+        em.phase_map(overlapping, method=method, n_components=found.rank, **knob)
+        for knob in ({"min_area": 1}, {"threshold": 0.5})
+    )
+    assert specks.n_unassigned < 0.01 * overlapping.n_pixels
+    assert majority.n_unassigned > 0.4 * overlapping.n_pixels
+
+
 def test_keenan_kotula_scaling_counts_more_components_than_there_are(scene):
     found = em.phase_map(scene.image, weighting="poisson")
     assert found.rank > 6
@@ -287,7 +308,7 @@ def test_every_knob_stands_in_a_step_with_its_value(found):
     assert nmf.steps[0].outcome == "as asked for"
     html = found._repr_html_()
     assert html.count("<tr>") == 5
-    assert "threshold=0.5" in html
+    assert "threshold=0.3" in html
 
 
 @pytest.mark.parametrize("method", ["varimax", "nmf"])
@@ -305,7 +326,7 @@ def test_the_record_and_the_name_say_what_it_is(scene, found):
     kept = json.loads(found.record.to_json())
     assert kept["estimator"] == "phase_map"
     assert kept["parameters"] == found.settings
-    assert kept["parameters"]["threshold"] == 0.5
+    assert kept["parameters"]["threshold"] == 0.3
     assert kept["seed"] == 0
     assert kept["data"]["sha256"] == fingerprint(scene.image.spectra)
     assert repr(found).startswith("<PhaseMap 'six compounds', 5 phases of 5 components by varimax")
