@@ -142,6 +142,18 @@ def test_form_and_dtype_do_not_matter(n_channels):
         np.testing.assert_array_equal(found.predict(form), expected.labels_, err_msg=name)
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("n_channels", [8, 60])
+def test_form_does_not_matter_where_many_distances_are_equal(n_channels, seed):
+    """Few counts lie as near to one centre as to another: rounding must not choose between them."""
+    counts = np.random.default_rng(seed).poisson(0.4, (400, n_channels))
+    expected = em.KMeans(4).fit(counts.astype(np.float64))
+    for form in (counts.astype(np.uint8), sp.csr_array(counts)):
+        found = em.KMeans(4).fit(form)
+        np.testing.assert_array_equal(found.labels_, expected.labels_)
+        np.testing.assert_allclose(found.restarts_, expected.restarts_, rtol=1e-9)
+
+
 def test_a_dask_array_is_computed():
     import dask.array as da
 

@@ -15,6 +15,8 @@ from endmember.core.checks import (
 )
 from endmember.core.image import SpectrumImage
 
+GRID_BITS = 10  # squares of twice as many, summed over 2**13 channels and 2**20 pixels, are exact
+
 
 def as_rows(features, name="features", *, validate=np.asarray):
     """Return features as finite rows, dense or CSR; scores may be negative, counts may be dask."""
@@ -40,14 +42,23 @@ def as_points(features, name="features"):
     Distances stay what they are, and lose fewer digits to rounding.
     """
     points, _ = centred(as_rows(features, name))
+    points -= points.mean(axis=0)
     return points
 
 
 def centred(rows):
-    """Return rows as a new dense array of float64 around their mean, in C order, and the mean."""
+    """Return rows as a new dense array of float64, in C order, from an origin near their mean.
+
+    The origin lies on a grid of a power of two, about a thousandth of the widest scatter. From it
+    whole numbers and their distances are exact: of two that are equal, rounding makes none nearer.
+    """
     points = (rows.toarray() if sp.issparse(rows) else rows).astype(np.float64, order="C")
     mean = points.mean(axis=0)
-    return points - mean, mean
+    widest = np.maximum(points.max(axis=0) - mean, mean - points.min(axis=0)).max()
+    grid = np.ldexp(1.0, np.frexp(widest)[1] - GRID_BITS)
+    origin = np.rint(mean / grid) * grid if widest > 0 else mean
+    points -= origin
+    return points, origin
 
 
 def _check_finite(values, name):
