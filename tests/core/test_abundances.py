@@ -63,6 +63,21 @@ def test_least_squares_meet_the_conditions_of_karush_kuhn_and_tucker(case):
     assert kkt_residual(scaled @ scaled.T, counts @ scaled.T, found * lengths) < 1e-8
 
 
+@settings(max_examples=700)
+@given(case=problems())
+def test_sums_to_one_of_ten_thousand_spectra_meet_their_conditions(case):
+    """Those of Karush, Kuhn and Tucker, the slack being what is left by the multiplier."""
+    counts, endmembers = case
+    found = em.fit_abundances(counts, endmembers, weights="none", constraint="sum-to-one")
+    gram, corr = endmembers @ endmembers.T, counts @ endmembers.T
+    slack = found.abundances @ gram - corr
+    slack -= (found.abundances * slack).sum(axis=1, keepdims=True)
+    breach = np.where(found.abundances > 0, np.abs(slack), -slack)
+    assert (found.abundances >= 0).all()
+    np.testing.assert_allclose(found.abundances.sum(axis=1), 1, rtol=1e-12)
+    assert breach.max() < 1e-8 * max(np.abs(gram).max(), np.abs(corr).max())
+
+
 def best_face(gram, b, u):
     """The lowest point within ``x >= 0`` and ``u @ x = 1``: of all faces, one after another."""
     n, best, lowest = len(b), None, np.inf

@@ -13,6 +13,9 @@ MOST_IN_TABLE = 10  # components: beyond, a table of 2**n inverses costs more th
 SERIAL_BELOW = 50_000  # pixels: two threads take longer to begin than one to finish
 CHUNK = 4096
 NEARLY_SINGULAR = 1e-12  # of the largest eigenvalue
+UNSEEN = 1e-14  # likewise: rounding
+NEARLY_ALIKE = 1e-5  # likewise: below, the inverse of a Gram matrix may lose more than OPTIMAL
+OPTIMAL = 1e-9  # breach of the conditions that is let be, of the largest product of a pixel
 SHORT = 1e-12  # of the largest squared length: what is shorter, or nothing, is not lengthened more
 ROUNDING = 1e-14  # of a sum
 RIDGE = 1e-8  # of a squared length: less would leave more to rounding than it takes from the sum
@@ -53,10 +56,19 @@ def solve_nonnegative(gram, corr):
 
 
 def _solve(gram, corr):
-    n = len(gram)
-    is_singular = np.linalg.eigvalsh(gram)[0] < NEARLY_SINGULAR
-    if is_singular:
+    least = np.linalg.eigvalsh(gram)[0]
+    if least < NEARLY_SINGULAR:
         return solve_nonnegative_scipy(gram, corr)
+    abundances = _solve_by_inverses(gram, corr)
+    if least < NEARLY_ALIKE:
+        highest = np.maximum(np.abs(corr).max(axis=1, keepdims=True), 1e-300)
+        is_off = (_breaches(gram, corr, abundances) > OPTIMAL * highest).any(axis=1)
+        abundances[is_off] = solve_nonnegative_scipy(gram, corr[is_off])
+    return abundances
+
+
+def _solve_by_inverses(gram, corr):
+    n = len(gram)
     abundances, corr = np.zeros(corr.shape), np.ascontiguousarray(corr)
     if n > MOST_IN_TABLE:
         in_parts(
@@ -129,7 +141,7 @@ def solve_nonnegative_scipy(gram, corr):
     singular Gram matrix leaves out the directions that it does not see.
     """
     values, vectors = np.linalg.eigh(np.asarray(gram, dtype=np.float64))
-    seen = values > NEARLY_SINGULAR * values[-1]
+    seen = values > UNSEEN * values[-1]
     root = np.sqrt(values[seen])
     design = root[:, None] * vectors[:, seen].T
     targets = (np.asarray(corr) @ vectors[:, seen]) / root
@@ -142,8 +154,12 @@ def kkt_residual(gram, corr, abundances):
     The largest breach of ``a >= 0``, ``slack >= 0`` and ``a * slack = 0``, where ``slack = gram @ a
     - corr``, relative to the largest product of spectra and endmembers.
     """
-    slack = abundances @ gram - corr
     scale = max(np.abs(corr).max(initial=0.0), 1e-300)
     lengths = np.sqrt(np.maximum(np.diag(gram), 1e-300))
-    held = np.where(abundances > 0, np.abs(slack), np.maximum(-slack, 0))
-    return float(max((held / scale).max(initial=0.0), (-abundances * lengths).max(initial=0.0)))
+    held = _breaches(gram, corr, abundances) / scale
+    return float(max(held.max(initial=0.0), (-abundances * lengths).max(initial=0.0)))
+
+
+def _breaches(gram, corr, abundances):
+    slack = abundances @ gram - corr
+    return np.where(abundances > 0, np.abs(slack), np.maximum(-slack, 0))
