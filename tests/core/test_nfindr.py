@@ -219,7 +219,36 @@ def test_too_few_pixels_that_hold_counts_are_refused():
         em.NFINDR(3).fit(spectra[[3, 8]])
 
 
-@pytest.mark.parametrize("kind", [em.NFINDR, em.VCA, em.MinimumVolume])
+SIMPLICES = [em.NFINDR, em.VCA, em.MinimumVolume]
+
+
+@pytest.mark.parametrize("kind", SIMPLICES)
+@pytest.mark.parametrize("weighting", ["poisson", "none", "biwhiten"])
+def test_pixels_that_are_all_the_same_have_one_corner(kind, weighting):
+    """But for rounding, which is not to be taken for a cloud."""
+    rng = np.random.default_rng(0)
+    spectra = np.tile(7 * rng.random(30), (50, 1))
+    message = "n_components=2 corners need .* these spread in 0; ask for 1 at most"
+    with pytest.raises(ValueError, match=message):
+        kind(2, weighting=weighting).fit(spectra)
+    with pytest.raises(ValueError, match=message):
+        kind(2, weighting=weighting, normalise=True).fit(rng.random((50, 1)) * spectra)
+    assert kind(1, weighting=weighting).fit(spectra).pixels_.tolist() == [0]
+
+
+@pytest.mark.parametrize("kind", SIMPLICES)
+@pytest.mark.parametrize("unit", [1e-60, 1e60])
+def test_the_unit_of_the_counts_does_not_matter(kind, unit):
+    endmembers, shares, _ = mixed(3, seed=1)
+    spectra = shares @ endmembers
+    expected, found = (kind(3, n_restarts=1).fit(counts) for counts in (spectra, unit * spectra))
+    np.testing.assert_array_equal(found.pixels_, expected.pixels_)
+    np.testing.assert_allclose(
+        found.components_, unit * expected.components_, rtol=1e-6, atol=1e-6 * unit
+    )
+
+
+@pytest.mark.parametrize("kind", SIMPLICES)
 def test_hidden_pixels_take_no_part(kind):
     scene = em.datasets.load("mixture", shape=(16, 16), dose=5000)
     counts, mask = scene.image.counts.copy(), np.zeros((16, 16), dtype=bool)

@@ -17,6 +17,7 @@ from endmember.core.products import marginals
 from endmember.core.threads import one_blas_thread
 
 FLAT = 1e-7  # of the widest direction: what is thinner is rounding, and has no volume
+ROUNDING = 1e-12  # of the distance of pixels from zero: so far apart are those that are the same
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,12 @@ class Flat:
     Parameters
     ----------
     points : ndarray of shape (n_pixels, n_components), column by column in memory
-        A 1, and the coordinates of every pixel: the determinant of `n_components` such rows is the
-        volume of their simplex, but for a factor.
+        A 1, and the coordinates of every pixel, which are about 1: the determinant of
+        `n_components` such rows is the volume of their simplex, but for a factor.
     origin : ndarray of shape (n_scores,)
         Where the coordinates begin.
     axes : ndarray of shape (n_components - 1, n_scores)
-        Their unit vectors.
+        Their directions, as long as their unit.
     """
 
     points: np.ndarray
@@ -61,16 +62,18 @@ def flatten(scores, n_components, chosen=slice(None)):
     some = centred[chosen]
     values, vectors = linalg.eigh(some.T @ some)
     values, vectors = values[::-1], vectors[:, ::-1]
-    n_flat = int(np.count_nonzero(values > FLAT**2 * max(values[0], 1e-300)))
+    least = max(FLAT**2 * values[0], ROUNDING**2 * len(some) * (origin @ origin), 1e-300)
+    n_flat = int(np.count_nonzero(values > least))
     if n_flat < n_components - 1:
         raise ValueError(
             f"n_components={n_components} corners need pixels that spread in {n_components - 1} "
             f"directions, but these spread in {n_flat}; ask for {n_flat + 1} at most."
         )
     axes = vectors[:, : n_components - 1].T
+    unit = 2.0 ** np.round(np.log2(max(values[0] / len(some), 1e-300)) / 2)  # rounds no digit off
     points = np.empty((len(scores), n_components), order="F")  # a column is read at a time
-    points[:, 0], points[:, 1:] = 1.0, centred @ axes.T
-    return Flat(points, origin, axes)
+    points[:, 0], points[:, 1:] = 1.0, centred @ axes.T / unit
+    return Flat(points, origin, axes * unit)
 
 
 class SimplexEstimator(CountsEstimator):
