@@ -396,6 +396,9 @@ def test_mixtures_and_trees_of_scikit_learn_fold_to_maps(oxide_image):
         ({"n_references": 0}, ValueError, "n_references"),
         ({"n_splits": 0}, ValueError, "n_splits"),
         ({"min_agreement": 2}, ValueError, "min_agreement"),
+        ({"min_agreement": np.nan}, ValueError, "min_agreement is nan"),
+        ({"criteria": None}, TypeError, "criteria are None; choose from"),
+        ({"k_range": [2, "3"]}, ValueError, r"k_range is \[2, '3'\]; pass whole numbers"),
         ({"seed": None}, ValueError, "seed is None"),
         ({"callback": 3}, TypeError, "callback is 3"),
         ({"k_range": [2, 200]}, ValueError, "n_clusters=200 is more than 100, the number of dist"),
@@ -412,9 +415,20 @@ def test_what_a_sweep_does_not_hold_is_refused(sweep):
         sweep.labels_of(9)
     with pytest.raises(ValueError, match="rows were clustered, which have no map"):
         sweep.label_map(2)
-    wide = np.random.default_rng(0).random((80, 70))
-    with pytest.raises(ValueError, match="'bic', but 70 features have too many covariances"):
-        em.cluster_sweep(wide, [1, 2], criteria="bic")
+
+
+@pytest.mark.parametrize(
+    ("criteria", "message"),
+    [
+        (["gap", "bic"], "'bic', but 70 features have too many covariances"),
+        (["gap", "stability"], "counts are not whole numbers"),
+    ],
+)
+def test_what_a_criterion_cannot_take_is_refused_before_any_work(criteria, message):
+    wide, heard = np.random.default_rng(0).random((80, 70)), []
+    with pytest.raises(ValueError, match=message):
+        em.cluster_sweep(wide, [1, 2], criteria=criteria, callback=heard.append)
+    assert not heard
 
 
 # names of clusters

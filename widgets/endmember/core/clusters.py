@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from itertools import chain
 from numbers import Integral, Real
 
 import numpy as np
@@ -262,14 +263,16 @@ def cluster_sweep(
     data = data if is_rows(data) else as_spectrum_image(data)
     rows = as_rows(cluster_features(data, features, **given))
     check_distinct(rows, ks[-1])
+    if "bic" in criteria:
+        _check_few(rows.shape[1])
+    halves = _halved(data, n_splits, seed) if "stability" in criteria else None
     steps = _Steps(len(ks), criteria, n_references, n_splits, callback)
     found = _Found(rows, ks, settings, steps)
     if "silhouette" in criteria:
         found.add_silhouettes(_n_sampled(n_sampled, len(found.points)), seed)
     if "gap" in criteria:
         found.add_gap(n_references, seed)
-    if "stability" in criteria:
-        halves = (thin(_without_hidden(data), 0.5, seed + i) for i in range(n_splits))
+    if halves is not None:
         found.add_stability([_half(h, features, given) for h in pair] for pair in halves)
     if "bic" in criteria:
         found.add_bic(seed)
@@ -393,12 +396,6 @@ class _Found:
 
     def add_bic(self, seed):
         """Fit mixtures of Gaussians."""
-        n_features = self.points.shape[1]
-        if n_features > MOST_MIXED:
-            raise ValueError(
-                f"criteria hold 'bic', but {n_features} features have too many covariances; take "
-                "features='lines' or 'pca'."
-            )
         for i, k in enumerate(self.ks):
             mixture = GaussianMixture(k, random_state=seed).fit(self.points)
             self.values["bic"][i] = mixture.bic(self.points)
@@ -409,6 +406,16 @@ def _renamed(model, labels):
     """Return the centres of a model in the order of other names for its clusters."""
     _, first = np.unique(labels, return_index=True)
     return model.cluster_centers_[model.labels_[first]]
+
+
+def _halved(data, n_splits, seed):
+    """Return an iterator over splits of the counts, the first of which is made at once.
+
+    What is no count is then refused before any work.
+    """
+    counts = _without_hidden(data)
+    splits = (thin(counts, 0.5, seed + i) for i in range(n_splits))
+    return chain([next(splits)], splits)
 
 
 def _half(counts, features, given):
@@ -468,21 +475,30 @@ def _n_sampled(n_sampled, n_pixels):
 
 
 def _as_ks(k_range):
-    try:
-        ks = sorted(set(k_range))
-    except TypeError:
-        raise TypeError(f"k_range is {k_range!r}; pass several numbers, as range(2, 6).") from None
-    if not ks or not all(isinstance(k, Integral) for k in ks) or int(ks[0]) < 1:
+    if not np.iterable(k_range):
+        raise TypeError(f"k_range is {k_range!r}; pass several numbers, as range(2, 6).")
+    ks = list(k_range)
+    if not ks or not all(isinstance(k, Integral) and k >= 1 for k in ks):
         raise ValueError(f"k_range is {k_range!r}; pass whole numbers from 1 up, one at least.")
-    return tuple(map(int, ks))
+    return tuple(sorted(set(map(int, ks))))
 
 
 def _as_criteria(criteria):
+    if not np.iterable(criteria):
+        raise TypeError(f"criteria are {criteria!r}; choose from {CRITERIA}, as a list.")
     criteria = (criteria,) if isinstance(criteria, str) else tuple(criteria)
     strangers = [name for name in criteria if name not in CRITERIA]
     if strangers:
         raise ValueError(f"criteria hold {strangers}; choose from {CRITERIA}.")
     return criteria
+
+
+def _check_few(n_features):
+    if n_features > MOST_MIXED:
+        raise ValueError(
+            f"criteria hold 'bic', but {n_features} features have too many covariances; take "
+            "features='lines' or 'pca'."
+        )
 
 
 def _check_settings(features, n_init, max_iter, n_sampled, n_references, n_splits, min_agreement):
@@ -495,3 +511,5 @@ def _check_settings(features, n_init, max_iter, n_sampled, n_references, n_split
     check_scalar(n_references, "n_references", Integral, min_val=1)
     check_scalar(n_splits, "n_splits", Integral, min_val=1)
     check_scalar(min_agreement, "min_agreement", Real, min_val=0, max_val=1)
+    if np.isnan(min_agreement):
+        raise ValueError("min_agreement is nan; pass an adjusted Rand index from 0 to 1.")
