@@ -431,6 +431,15 @@ def test_what_a_criterion_cannot_take_is_refused_before_any_work(criteria, messa
     assert not heard
 
 
+@pytest.mark.parametrize("unit", [1e-8, 1e8])
+def test_mixtures_are_the_same_in_any_unit(sweep, unit):
+    """A density per unit falls by the unit for each feature, and BIC counts its log twice."""
+    points, _ = nested_blobs()
+    found = em.cluster_sweep(points * unit, range(1, 8), criteria="bic", n_init=1)
+    assert found.best["bic"] == 5
+    np.testing.assert_allclose(found.bic - 2 * points.size * np.log(unit), sweep.bic, rtol=1e-6)
+
+
 # names of clusters
 
 

@@ -396,9 +396,11 @@ class _Found:
 
     def add_bic(self, seed):
         """Fit mixtures of Gaussians."""
+        unit = np.sqrt(np.mean(self.points**2)) or 1.0  # its ridge is 1e-6 in any unit
+        points = self.points / unit
         for i, k in enumerate(self.ks):
-            mixture = GaussianMixture(k, random_state=seed).fit(self.points)
-            self.values["bic"][i] = mixture.bic(self.points)
+            mixture = GaussianMixture(k, random_state=seed).fit(points)
+            self.values["bic"][i] = mixture.bic(points) + 2 * points.size * np.log(unit)
             self.steps.made()
 
 
