@@ -276,6 +276,16 @@ def test_features_that_are_no_numbers_are_refused(value):
         model.predict(rows)
 
 
+@pytest.mark.parametrize("n_features", [3, WIDE])
+@pytest.mark.parametrize("unit", [-1e160, 1e-160])
+def test_features_whose_squares_are_no_numbers_are_refused(n_features, unit):
+    rows = np.abs(blobs(n_features)) * unit
+    with pytest.raises(ValueError, match=r"features X go up to .* whose squares no float"):
+        em.KMeans(3).fit(rows)
+    model, expected = em.KMeans(3).fit(rows / unit * 1e80), em.KMeans(3).fit(rows / unit)
+    np.testing.assert_array_equal(model.labels_, expected.labels_)
+
+
 def test_a_map_without_pixels_is_refused():
     with pytest.raises(ValueError, match=r"Found array with 0 sample"):
         em.KMeans(3).fit(np.zeros((0, 4)))

@@ -10,6 +10,7 @@ from endmember.core.checks import (
     check_array_kind,
     check_dtype,
     check_flat,
+    check_height,
     is_dask,
     native,
 )
@@ -62,7 +63,7 @@ def centred(rows):
 
 
 def _check_finite(values, name):
-    """Refuse NaN and inf."""
+    """Refuse NaN and inf, and what is too far from 1 for squares."""
     if values.dtype.kind != "f":
         return
     n_bad = int(values.size - np.count_nonzero(np.isfinite(values)))
@@ -71,3 +72,5 @@ def _check_finite(values, name):
             f"{name} contain NaN or inf in {n_bad} places; hide those pixels with mask= of a "
             "SpectrumImage, or leave their rows out."
         )
+    if values.size:
+        check_height(np.array([max(float(values.max()), -float(values.min()))]), name)
