@@ -63,6 +63,16 @@ def test_silhouettes_of_many_points_are_as_exact_beside_an_outlier(n_features, o
     np.testing.assert_allclose(some[chosen], expected[chosen], atol=1e-6)
 
 
+@pytest.mark.parametrize("unit", [1e-90, 1e-21, 1e25, 1e90])
+@pytest.mark.parametrize("n", [300, 1500])
+def test_silhouettes_are_the_same_in_any_unit(n, unit):
+    """float32 holds no squares of numbers below 1e-22 or above 1e19."""
+    points = np.random.default_rng(0).normal(size=(n, 3))
+    labels = np.arange(n) % 2
+    expected = silhouette_samples(points, labels)
+    np.testing.assert_allclose(em.silhouette(points * unit, labels), expected, atol=1e-6)
+
+
 def test_silhouettes_of_labels_with_a_hole_and_of_equal_points():
     points = np.array([[0.0], [0.0], [0.0], [0.0], [5.0]])
     found = em.silhouette(points, [0, 0, 4, 4, 7])
@@ -125,6 +135,8 @@ def test_bad_input_to_silhouettes_is_refused(labels, how, message):
         em.silhouette(np.eye(4), labels, **how)
     with pytest.raises(ValueError, match="features contain NaN or inf in 1 places"):
         em.silhouette([[0.0], [np.nan]], [0, 1])
+    with pytest.raises(ValueError, match=r"features go up to 1e\+160, whose squares no float64"):
+        em.silhouette([[0.0], [-1e160]], [0, 1])
 
 
 # features

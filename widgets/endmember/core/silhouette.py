@@ -107,6 +107,7 @@ def silhouette_of(points, labels, rows=None, callback=None):
     float32 is twice as fast and nearly always enough; where a silhouette might be wrong by 1e-6,
     all are computed again.
     """
+    points = points * _near_one(points)
     found = np.full(len(points), np.nan)
     rows = np.arange(len(points)) if rows is None else rows
     sizes, own = np.bincount(labels), labels[rows]
@@ -119,6 +120,11 @@ def silhouette_of(points, labels, rows=None, callback=None):
     sums = distance_sums(points, labels, rows, callback)
     found[rows], _ = _silhouettes(sums, own, sizes)
     return found
+
+
+def _near_one(points):
+    """Return a power of two that brings points near 1, where float32 holds their squares."""
+    return np.ldexp(1.0, -np.frexp(np.abs(points).max())[1])
 
 
 def distance_sums(points, labels, rows, callback=None):
