@@ -195,6 +195,8 @@ def test_sparse_counts_stay_sparse_and_empty_pixels_become_zero():
     [
         ({"kind": "wavelet"}, ValueError, "kind is 'wavelet'; choose one of"),
         ({"kind": "log-ratio", "pseudo_count": 0}, ValueError, "pseudo_count"),
+        ({"kind": "log-ratio", "pseudo_count": np.nan}, ValueError, "pseudo_count is nan"),
+        ({"kind": "log-ratio", "pseudo_count": np.inf}, ValueError, "pseudo_count is inf"),
         ({"kind": "pca", "n_components": 0}, ValueError, "n_components"),
         ({"kind": "lines", "lines": []}, ValueError, "lines is empty"),
     ],
@@ -560,6 +562,8 @@ def test_hidden_pixels_stay_and_islands_among_them_too():
 
 
 def test_bad_maps_are_refused():
+    with pytest.raises(ValueError, match="min_area is nan; pass a number of pixels"):
+        em.remove_small_areas([[0, 1], [1, 1]], np.nan)
     with pytest.raises(ValueError, match="min_area"):
         em.remove_small_areas([[0, 1]], 0)
     with pytest.raises(ValueError, match="single number"):

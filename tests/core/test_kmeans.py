@@ -244,6 +244,13 @@ def test_the_record_says_what_made_the_clusters():
         ({"n_init": 0}, ValueError, "n_init"),
         ({"max_iter": 0}, ValueError, "max_iter"),
         ({"tol": -1.0}, ValueError, "tol"),
+        ({"tol": np.nan}, ValueError, "tol is nan"),
+        ({"init": np.full((3, 3), np.nan)}, ValueError, "init holds NaN or inf; expected 3 cent"),
+        (
+            {"init": [[1, 2, 3], [1]]},
+            ValueError,
+            r"init is \[\[1, 2, 3\], \[1\]\], no array of num",
+        ),
         ({"init": "random"}, ValueError, "init is 'random'; choose 'k-means\\+\\+'"),
         ({"init": np.zeros((2, 3))}, ValueError, r"init has shape \(2, 3\); expected 3 centres"),
         ({"callback": 3}, TypeError, "callback is 3"),

@@ -73,6 +73,8 @@ def cluster_features(data, kind="raw", *, lines=None, pseudo_count=0.5, n_compon
     if kind not in KINDS:
         raise ValueError(f"kind is {kind!r}; choose one of {KINDS}.")
     check_scalar(pseudo_count, "pseudo_count", Real, min_val=0, include_boundaries="neither")
+    if not np.isfinite(pseudo_count):
+        raise ValueError(f"pseudo_count is {pseudo_count}; pass a finite number of counts above 0.")
     check_scalar(n_components, "n_components", Integral, min_val=1)
     if kind == "pca":
         return _scores(as_spectrum_image(data), n_components)

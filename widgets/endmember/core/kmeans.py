@@ -179,6 +179,8 @@ class KMeans(ClusterMixin, TransformerMixin, BaseEstimator):
         check_scalar(self.n_init, "n_init", Integral, min_val=1)
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
         check_scalar(self.tol, "tol", Real, min_val=0)
+        if not np.isfinite(self.tol):
+            raise ValueError(f"tol is {self.tol}; pass a finite number from 0 up.")
         check_callback(self.callback)
 
     def _check_rows(self, X, *, reset):
@@ -191,12 +193,16 @@ class KMeans(ClusterMixin, TransformerMixin, BaseEstimator):
             if self.init != "k-means++":
                 raise ValueError(f"init is {self.init!r}; choose 'k-means++', or pass centres.")
             return None
-        centres = np.asarray(self.init, dtype=np.float64)
-        if centres.shape != (self.n_clusters, n_features) or not np.isfinite(centres).all():
-            raise ValueError(
-                f"init has shape {centres.shape}; expected {self.n_clusters} centres of "
-                f"{n_features} finite features, {(self.n_clusters, n_features)}."
-            )
+        wanted = (self.n_clusters, n_features)
+        expected = f"expected {self.n_clusters} centres of {n_features} finite features, {wanted}."
+        try:
+            centres = np.asarray(self.init, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(f"init is {self.init!r}, no array of numbers; {expected}") from None
+        if centres.shape != wanted:
+            raise ValueError(f"init has shape {centres.shape}; {expected}")
+        if not np.isfinite(centres).all():
+            raise ValueError(f"init holds NaN or inf; {expected}")
         return centres
 
     def __sklearn_tags__(self):

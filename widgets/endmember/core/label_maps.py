@@ -176,6 +176,8 @@ def remove_small_areas(label_map, min_area):
            [0, 0, 0]])
     """
     check_scalar(min_area, "min_area", Real, min_val=1)
+    if np.isnan(min_area):
+        raise ValueError("min_area is nan; pass a number of pixels from 1 up, 1 to remove none.")
     label_map = np.asarray(label_map)
     if label_map.ndim == 0:
         raise ValueError("label_map is a single number; pass a map, as image.fold(labels) gives.")
