@@ -72,6 +72,13 @@ def test_every_row_has_the_label_of_its_nearest_centre(n_features):
     assert model.inertia_ == pytest.approx((distances.min(axis=1) ** 2).sum(), rel=1e-9)
 
 
+@pytest.mark.parametrize("n_features", [3, WIDE])
+def test_far_from_the_origin_rows_still_go_to_their_nearest_centre(n_features):
+    points = blobs(n_features) + 1e9
+    model = em.KMeans(4).fit(points)
+    np.testing.assert_array_equal(model.predict(points), model.labels_)
+
+
 def test_centres_are_the_means_of_their_clusters():
     points = blobs() + 1e6  # far from the origin, where digits are lost
     model = em.KMeans(4, tol=0).fit(points)

@@ -137,9 +137,13 @@ class KMeans(ClusterMixin, TransformerMixin, BaseEstimator):
         """Return the distances from X to all centres, shape (n_pixels, n_clusters)."""
         check_is_fitted(self)
         rows = self._check_rows(X, reset=False)
-        if self.n_features_in_ > NARROW:
-            return euclidean_distances(rows, self.cluster_centers_)
-        return cdist(rows.toarray() if sp.issparse(rows) else rows, self.cluster_centers_)
+        centres = self.cluster_centers_
+        if self.n_features_in_ <= NARROW:
+            return cdist(rows.toarray() if sp.issparse(rows) else rows, centres)
+        if sp.issparse(rows):
+            return euclidean_distances(rows, centres)
+        origin = centres.mean(axis=0)  # near it products lose no digits of small distances
+        return euclidean_distances(rows - origin, centres - origin)
 
     def _fit_points(self, points, init=None):
         """Find clusters of points that were checked; return whether the best start converged."""
