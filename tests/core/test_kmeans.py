@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import endmember as em
-from endmember.core import kmeans_rounds
+from endmember.core import kmeans_wide
 
 WIDE = 40  # features, which are compared by products
 
@@ -308,8 +308,8 @@ def test_a_map_without_pixels_is_refused():
 
 
 def test_rounds_of_equal_points_end():
-    points = kmeans_rounds.as_points(np.repeat([[1.0, 2.0]], 10, axis=0))
-    found = kmeans_rounds.cluster(points, np.zeros((1, 2)), None, 300, 0.0)
+    points = kmeans_wide.as_points(np.repeat([[1.0, 2.0]], 10, axis=0))
+    (found,) = points.cluster_each([(np.zeros((1, 2)), None, 300, 0.0)])
     assert (found.n_iter, found.inertia) == (1, 0.0)
 
 

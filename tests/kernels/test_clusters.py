@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
@@ -69,6 +70,31 @@ def test_tiles_join_without_a_seam(way):
 
 @every_way
 @few
+@given_points
+def test_points_of_many_features_move_with_their_sums(way, case, n_clusters):
+    columns, rng = case
+    rows, parts = columns.T.copy(), rng.integers(0, 3, (columns.shape[1], n_clusters)) * 1.0
+    labels = rng.integers(n_clusters, size=len(rows)).astype(np.int32)
+    old = labels.copy()
+    moved, before = np.empty(len(rows), dtype=np.int64), np.empty(len(rows), dtype=np.int32)
+    n_moved, total = call(clusters.take_nearest, way)(parts, labels, moved, before)
+    np.testing.assert_array_equal(labels, parts.argmin(axis=1))
+    np.testing.assert_array_equal(moved[:n_moved], np.flatnonzero(labels != old))
+    np.testing.assert_array_equal(before[:n_moved], old[moved[:n_moved]])
+    assert total == parts.min(axis=1).sum()
+    csr, members = sp.csr_array(rows), np.eye(n_clusters)
+    for kernel, arrays in (
+        (clusters.move_rows, (rows,)),
+        (clusters.move_csr_rows, (csr.indptr, csr.indices, csr.data)),
+    ):
+        sums, sizes = members[old].T @ rows, members[old].sum(axis=0)
+        call(kernel, way)(*arrays, moved[:n_moved], before[:n_moved], labels, sums, sizes)
+        np.testing.assert_array_equal(sizes, np.bincount(labels, minlength=n_clusters))
+        np.testing.assert_array_equal(sums, members[labels].T @ rows)
+
+
+@every_way
+@few
 @given(case=some_points())
 def test_one_more_centre_lowers_squared_distances(way, case):
     columns, rng = case
@@ -92,10 +118,10 @@ def test_distances_are_summed_over_every_cluster(way, is_same, case, n_clusters)
     starts = np.unique([0, *np.flatnonzero(np.diff(labels)) + 1, n_points // 3])
     tiles = np.append(starts, n_points)
     row_tiles = tiles if is_same else np.array([0, rows.shape[1] // 2, rows.shape[1]])
-    sums = np.zeros((rows.shape[1], n_clusters))
+    sums = np.zeros((n_clusters, rows.shape[1]))
     for part in range(2):
         call(clusters.sum_distances, way)(
             rows, row_tiles, columns, tiles, labels[starts], is_same, part, 2, sums
         )
     expected = cdist(rows.T, columns.T) @ np.eye(n_clusters)[labels]
-    np.testing.assert_allclose(sums, expected, rtol=RTOL, atol=RTOL)
+    np.testing.assert_allclose(sums.T, expected, rtol=RTOL, atol=RTOL)

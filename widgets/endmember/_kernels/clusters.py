@@ -65,6 +65,73 @@ def assign_points(columns, centres, labels, sums, sizes):
 
 
 @compiled()
+def take_nearest(parts, labels, moved, before):
+    """Give every point the label of its nearest centre; return how many changed, and a sum.
+
+    Parameters
+    ----------
+    parts : ndarray of float64, shape (n_points, n_clusters)
+        Squared distances, less a number of each point's own; the least of each are added up.
+    labels : ndarray of int32, shape (n_points,)
+        Updated. Of centres that are equally near, the first.
+    moved : ndarray of int64, shape (n_points,)
+        Begins with the points whose label changed.
+    before : ndarray of int32, shape (n_points,)
+        Begins with the labels that these had.
+    """
+    n_moved, total = 0, 0.0
+    for p in range(parts.shape[0]):
+        nearest, least = 0, parts[p, 0]
+        for k in range(1, parts.shape[1]):
+            if parts[p, k] < least:
+                nearest, least = k, parts[p, k]
+        total += least
+        if nearest != labels[p]:
+            moved[n_moved], before[n_moved] = p, labels[p]
+            labels[p] = nearest
+            n_moved += 1
+    return n_moved, total
+
+
+@compiled()
+def move_rows(rows, moved, before, labels, sums, sizes):
+    """Take points from the sums of their clusters of before, and add them to those of now.
+
+    Parameters
+    ----------
+    rows : ndarray of float64, shape (n_points, n_features)
+        The points.
+    moved, before : ndarray of int64 and int32, shape (n_moved,)
+        Those that moved, and their clusters of before.
+    labels : ndarray of int32, shape (n_points,)
+        Clusters of now.
+    sums, sizes : ndarray of float64, shape (n_clusters, n_features) and (n_clusters,)
+        Updated.
+    """
+    for i in range(moved.size):
+        p, old = moved[i], before[i]
+        new = labels[p]
+        sizes[old] -= 1
+        sizes[new] += 1
+        for c in range(rows.shape[1]):
+            sums[old, c] -= rows[p, c]
+            sums[new, c] += rows[p, c]
+
+
+@compiled()
+def move_csr_rows(indptr, indices, data, moved, before, labels, sums, sizes):
+    """Do the same as :func:`move_rows` for points that are the rows of a CSR array."""
+    for i in range(moved.size):
+        p, old = moved[i], before[i]
+        new = labels[p]
+        sizes[old] -= 1
+        sizes[new] += 1
+        for j in range(indptr[p], indptr[p + 1]):
+            sums[old, indices[j]] -= data[j]
+            sums[new, indices[j]] += data[j]
+
+
+@compiled()
 def lower_squares(columns, centre, closest, lowered):
     """Lower the squared distance of every point to its nearest centre by one more centre.
 

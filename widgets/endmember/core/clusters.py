@@ -17,7 +17,7 @@ from endmember.core.checks import level_of_caller
 from endmember.core.cluster_features import KINDS, cluster_features, is_rows
 from endmember.core.image import SpectrumImage
 from endmember.core.kmeans import KMeans, check_distinct, count_distinct
-from endmember.core.kmeans_rounds import as_points as in_form
+from endmember.core.kmeans_wide import as_points as in_form
 from endmember.core.label_maps import align_labels
 from endmember.core.metrics import adjusted_rand_index
 from endmember.core.noise import NoiseWarning

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, check_scalar, validate_dat
 
 from endmember.core.checks import level_of_caller
 from endmember.core.estimators import KEPT_DTYPES
-from endmember.core.kmeans_rounds import NARROW, as_points, cluster, cluster_each
+from endmember.core.kmeans_wide import NARROW, as_points
 from endmember.core.points import as_rows
 from endmember.core.progress import check_callback, is_stopped_by
 from endmember.core.record import record_of
@@ -156,14 +156,14 @@ class KMeans(ClusterMixin, TransformerMixin, BaseEstimator):
     def _starts(self, points, init):
         """Yield what every start ended with, as many at once as there are threads."""
         if init is not None:
-            yield cluster(points, init - points.origin, None, self.max_iter, self.tol)
+            yield from points.cluster_each([(init - points.origin, None, self.max_iter, self.tol)])
             return
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=self.n_init)
         lowest, n_made = np.inf, 0
         jobs = [(self.n_clusters, int(seed), self.max_iter, self.tol) for seed in seeds]
         n_at_once = self.n_init if self.callback is None else numba.get_num_threads()
         while n_made < len(jobs):
-            found = cluster_each(points, jobs[n_made : n_made + n_at_once])
+            found = points.cluster_each(jobs[n_made : n_made + n_at_once])
             lowest = min(lowest, *(start.inertia for start in found))
             n_made += len(found)
             yield from found

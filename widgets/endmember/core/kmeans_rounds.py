@@ -1,18 +1,14 @@
-"""Rounds of k-means over points in memory: of few features in plain loops, of many by products."""
+"""Rounds of k-means over points in memory, of few features in plain loops."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 
 from endmember._kernels.clusters import assign_points, lower_squares
 from endmember.core.points import centred
-from endmember.core.products import times, times_squared
-from endmember.core.threads import in_parts, one_blas_thread
-
-NARROW = 32  # features, up to which plain loops are no slower than products of matrices
+from endmember.core.threads import in_parts
 
 
 class Clusters(NamedTuple):
@@ -68,125 +64,70 @@ class Narrow:
         """Move points to their nearest centres; return how many moved, and the inertia."""
         return assign_points(self.columns, centres, labels, sums, sizes)
 
+    def cluster_each(self, jobs):
+        """Return the clusters of several starts, side by side, each in a thread of its own."""
+        return in_parts(self.cluster, jobs)
 
-class Wide:
-    """Points of many features: dense around their mean, or CSR as they are.
+    def cluster(self, *job):
+        """Return the clusters that one :class:`Job` leads to."""
+        job = Job(*job)
+        rounds = Rounds(self, job.start if job.seed is None else self.spread_out(job), job)
+        while not rounds.is_done:
+            rounds.step()
+        return rounds.found()
 
-    Parameters
-    ----------
-    rows : ndarray or CSR array of shape (n_points, n_features)
-        Finite features.
-
-    Attributes
-    ----------
-    origin : ndarray of shape (n_features,), or 0
-        What the centres of clusters are relative to.
-    """
-
-    def __init__(self, rows):
-        self.n_points = rows.shape[0]
-        self.rows: Any = rows
-        self.origin: Any = 0.0
-        if not sp.issparse(rows):
-            self.rows, self.origin = centred(rows)
-        self.norms = times_squared(self.rows, np.ones(rows.shape[1]))
-        self._all, self._total_norm = np.arange(self.n_points), float(self.norms.sum())
-        mean = self.total() / self.n_points
-        self.variance = float(self.norms.mean() - mean @ mean) / rows.shape[1]
-
-    def take(self, chosen):
-        """Return chosen points, (n_chosen, n_features)."""
-        points = self.rows[chosen]
-        return (points.toarray() if sp.issparse(points) else points).astype(np.float64)
-
-    def lowered(self, chosen, closest):
-        """Return squared distances to the nearest of the centres and each of more points."""
-        found = self._squares(self.take(chosen)).T
-        found[np.arange(len(chosen)), chosen] = 0.0  # exactly, so that none is chosen twice
-        return np.minimum(found, closest)
-
-    def total(self):
-        """Return the sum of all points."""
-        return np.asarray(self.rows.sum(axis=0, dtype=np.float64)).ravel()
-
-    def squares(self, centres, labels):
-        """Return the squared distance of every point to its own centre."""
-        return self._squares(centres)[self._all, labels]
-
-    def assign(self, centres, labels, sums, sizes):
-        """Move points to their nearest centres; return how many moved, and the inertia."""
-        parts = self._parts(centres)
-        nearest = parts.argmin(axis=1).astype(labels.dtype)
-        moved = np.flatnonzero(nearest != labels)
-        self._add(moved, labels[moved], -1.0, sums, sizes)
-        labels[moved] = nearest[moved]
-        self._add(moved, labels[moved], 1.0, sums, sizes)
-        return moved.size, max(0.0, float(parts[self._all, nearest].sum() + self._total_norm))
-
-    def _add(self, rows, labels, sign, sums, sizes):
-        """Add some rows to the sums and sizes of clusters, or take them away."""
-        ones = np.full(rows.size, sign)
-        members = sp.csr_array((ones, (labels, rows)), shape=(len(sums), self.n_points))
-        added = members @ self.rows
-        sums += added.toarray() if sp.issparse(added) else added
-        np.add.at(sizes, labels, sign)
-
-    def _squares(self, centres):
-        """Return the squared distances to all centres, (n_points, n_centres)."""
-        squares = self._parts(centres)
-        squares += self.norms[:, None]
-        return np.maximum(squares, 0.0, out=squares)
-
-    def _parts(self, centres):
-        """Return the squared distances to all centres less those to the origin."""
-        turned = np.ascontiguousarray(-2.0 * centres.T)
-        parts = times(self.rows, turned) if sp.issparse(self.rows) else self.rows @ turned
-        parts += (centres**2).sum(axis=1)
-        return parts
+    def spread_out(self, job):
+        """Return points far from each other as centres."""
+        spread = Spread(self.n_points, job.start, job.seed)
+        while not spread.is_done:
+            spread.choose(self.lowered(spread.tries, spread.closest))
+        return self.take(spread.chosen)
 
 
-def as_points(rows):
-    """Return rows in the form that suits their width."""
-    return Narrow(rows) if rows.shape[1] <= NARROW else Wide(rows)
-
-
-def cluster_each(points, jobs):
-    """Return the clusters of several starts, side by side, each in a thread of its own."""
-    with one_blas_thread():
-        return in_parts(lambda *job: cluster(points, *job), jobs)
-
-
-def cluster(points, start, seed, max_iter, tol):
-    """Return the clusters that one start leads to: so many from a seed, or from centres.
+class Job(NamedTuple):
+    """One start, and how far to go from there.
 
     Rounds end once the squares of all steps of the centres add up to `tol` mean variances or less.
     """
-    if seed is not None:
-        start = spread_out(points, start, np.random.RandomState(seed))
-    rounds, enough = Rounds(points, start), tol * points.variance
-    is_converged, n_iter = False, 0
-    while n_iter < max_iter and not is_converged:
-        n_iter += 1
-        is_settled = rounds.assign()[0] == 0 and n_iter > 1
-        is_converged = rounds.move_centres() <= enough or is_settled
-    _, inertia = rounds.assign()
-    return Clusters(rounds.centres, rounds.labels, float(inertia), n_iter, is_converged)
+
+    start: Any  # how many clusters, or where their centres begin
+    seed: int | None  # of the places of so many; None where they are given
+    max_iter: int
+    tol: float
 
 
-def spread_out(points, n_clusters, rng):
-    """Return points far from each other as centres: k-means++, the best of some tries at a time."""
-    n_tries = 2 + int(np.log(n_clusters))
-    chosen = [int(rng.randint(points.n_points))]
-    closest = points.lowered(chosen, np.full(points.n_points, np.inf))[0]
-    while len(chosen) < n_clusters:
-        ends = np.cumsum(closest)
-        tries = np.searchsorted(ends, rng.random_sample(n_tries) * ends[-1], side="right")
-        tries = np.minimum(tries, points.n_points - 1)
-        lowered = points.lowered(tries, closest)
+class Spread:
+    """Points far from each other as centres: k-means++, the best of some tries at a time.
+
+    Attributes
+    ----------
+    chosen : list of int
+        Points so far.
+    tries : sequence of int
+        Points of which the next one is to be chosen.
+    closest : ndarray of shape (n_points,)
+        Squared distance of every point to the nearest of those chosen.
+    """
+
+    def __init__(self, n_points, n_clusters, seed):
+        self._n_clusters, self._rng = n_clusters, np.random.RandomState(seed)
+        self.chosen: list[int] = []
+        self.tries = [int(self._rng.randint(n_points))]
+        self.closest = np.full(n_points, np.inf)
+
+    @property
+    def is_done(self):
+        """Whether there are as many points as are asked for."""
+        return len(self.chosen) == self._n_clusters
+
+    def choose(self, lowered):
+        """Choose the best of the tries, given the squared distances that each would leave."""
         best = int(lowered.sum(axis=1).argmin())
-        chosen.append(int(tries[best]))
-        closest = lowered[best]
-    return points.take(chosen)
+        self.chosen.append(int(self.tries[best]))
+        self.closest = lowered[best]
+        ends, n_tries = np.cumsum(self.closest), 2 + int(np.log(self._n_clusters))
+        tries = np.searchsorted(ends, self._rng.random_sample(n_tries) * ends[-1], side="right")
+        self.tries = np.minimum(tries, self.closest.size - 1)
 
 
 class Rounds:
@@ -198,19 +139,41 @@ class Rounds:
         What is clustered.
     centres : ndarray of float64, shape (n_clusters, n_features)
         Where the centres begin, from the origin of the points.
+    job : Job
+        When to end.
     """
 
-    def __init__(self, points, centres):
+    def __init__(self, points, centres, job):
         self.points, self.centres = points, np.array(centres, order="C")
         self.labels = np.zeros(points.n_points, dtype=np.int32)
         self.sums, self.sizes = np.zeros_like(self.centres), np.zeros(len(centres))
         self.sums[0], self.sizes[0] = points.total(), points.n_points
+        self.enough, self.max_iter = job.tol * points.variance, job.max_iter
+        self.n_iter, self.inertia, self.is_converged, self.is_done = 0, np.inf, False, False
 
-    def assign(self):
-        """Move every point to its nearest centre; return how many moved, and the inertia."""
-        return self.points.assign(self.centres, self.labels, self.sums, self.sizes)
+    def step(self, *parts):
+        """Move every point to its nearest centre, and every centre, unless rounds have ended.
 
-    def move_centres(self):
+        Parameters
+        ----------
+        *parts : ndarray
+            What the points need besides; see :meth:`Wide.assign`.
+        """
+        places = self.centres, self.labels, self.sums, self.sizes
+        n_moved, self.inertia = self.points.assign(*places, *parts)
+        if self.is_converged or self.n_iter == self.max_iter:
+            self.is_done = True
+            return
+        self.n_iter += 1
+        self.is_done = n_moved == 0 and self.n_iter > 1  # no centre will move either
+        self.is_converged = self._move_centres() <= self.enough or self.is_done
+
+    def found(self):
+        """Return what the start ended with."""
+        ended = self.n_iter, self.is_converged
+        return Clusters(self.centres, self.labels, float(self.inertia), *ended)
+
+    def _move_centres(self):
         """Move every centre to the mean of its points; return the squares of all steps."""
         for k in np.flatnonzero(self.sizes == 0):
             self._refill(k)
