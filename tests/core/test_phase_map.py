@@ -420,6 +420,7 @@ def test_noise_that_is_none_of_counts_asks_for_the_rank(scene):
     ("settings", "message"),
     [
         ({"method": "kmeans"}, r"method is 'kmeans'; choose one of \('varimax', 'nmf'\)"),
+        ({"method": np.array(["nmf", "varimax"])}, r"method is array.*; choose one of"),
         ({"weighting": "none"}, r"weighting is 'none'; choose one of \('biwhiten', 'poisson'\)"),
         ({"threshold": 1.2}, "threshold is 1.2; pass the share .* from 0 to 1"),
         ({"threshold": -0.1}, "threshold is -0.1; pass the share"),
@@ -451,6 +452,10 @@ def test_knobs_that_are_none_are_refused(scene, found):
         found.sensitivity("colour")
     with pytest.raises(TypeError, match="values are given without a knob"):
         found.sensitivity(values=[1])
+    with pytest.raises(TypeError, match=r"values are 0\.4; pass a list of what to set"):
+        found.sensitivity("threshold", 0.4)
+    with pytest.raises(TypeError, match="values are 'nmf'; pass a list"):
+        found.sensitivity("method", "nmf")
     with pytest.raises(ValueError, match="values of threshold are empty"):
         found.sensitivity("threshold", [])
     with pytest.raises(TypeError, match="callback is 3"):

@@ -522,6 +522,8 @@ def _turns(found, knob, values):
         raise TypeError("values are given without a knob; name one, as sensitivity('threshold').")
     if knob is not None:
         _check_knob(knob)
+    if values is not None and (isinstance(values, str) or not np.iterable(values)):
+        raise TypeError(f"values are {values!r}; pass a list of what to set {knob} to.")
     names = ("n_components", "threshold", "min_area") if knob is None else (knob,)
     turns = [(name, v) for name in names for v in _values(found, name, values)]
     if not turns:
@@ -560,7 +562,7 @@ def _checked(settings, image):
             "number of visible pixels and channels, or None to count those above the noise."
         )
     for name, choices in (("method", METHODS), ("weighting", WEIGHTINGS)):
-        if settings[name] not in choices:
+        if not isinstance(settings[name], str) or settings[name] not in choices:
             raise ValueError(f"{name} is {settings[name]!r}; choose one of {choices}.")
     if not _is_within(settings["threshold"], 1.0):
         raise ValueError(
