@@ -73,6 +73,12 @@ def test_noise_is_that_of_counts_that_fall_evenly(n_pixels, n_counts):
     assert found.noise[0] == pytest.approx(scatter, rel=0.15 if n_counts < 10 else 0.06)
 
 
+def test_images_of_huge_numbers_have_the_bits_of_their_shares():
+    found = em.relative_entropy(np.repeat([[3e300, 1e300]], 4, axis=0))
+    assert found.bits == pytest.approx(TWO_LEVELS)
+    assert found.expected == pytest.approx(0.0, abs=1e-15)
+
+
 def test_series_and_sum_agree_where_they_meet(monkeypatch):
     series = module._noise(1.01 * module.LARGE, 500)
     monkeypatch.setattr(module, "LARGE", np.inf)
@@ -190,6 +196,7 @@ GOOD = np.ones((3, 4))
         (GOOD.astype(str), {}, TypeError, "maps must be real numbers"),
         (np.ma.array(GOOD), {}, TypeError, r"maps are a numpy\.ma array"),
         (5.0, {}, ValueError, "maps have 1 visible pixel"),
+        (np.ones((3, 4, 0)), {}, ValueError, r"maps have shape \(3, 4, 0\); pass images"),
         (GOOD, {"mask": GOOD > 0}, ValueError, r"maps have 0 visible pixel.* pass ~mask"),
         (GOOD, {"mask": GOOD}, ValueError, r"mask must be bool of shape \(3, 4\).* got float64"),
         (GOOD, {"mask": [True]}, ValueError, r"mask must be bool of shape .* of shape \(1,\)"),

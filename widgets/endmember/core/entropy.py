@@ -168,7 +168,7 @@ def _noise(mean, n_pixels):
     """
     n_counts = mean * n_pixels
     if mean > LARGE:
-        bias = (n_pixels - 1) / (2 * n_counts) + (n_pixels**2 - 1) / (12 * n_counts**2)
+        bias = (n_pixels - 1) / (2 * n_counts) + (1 - 1 / n_pixels**2) / (12 * mean) / mean
         scatter = np.sqrt((n_pixels - 1) / 2) / n_counts
         return bias / np.log(2), scatter / np.log(2), 1 / (mean * np.log(2) ** 2)
     counts = _near(mean)
@@ -242,6 +242,8 @@ def _rows_of_array(maps, mask):
         rows, shape, is_single = canonical_csr(maps), maps.shape[:1], False
     else:
         maps = maps if is_dask(maps) else np.asarray(maps)
+        if 0 in maps.shape:
+            raise ValueError(f"maps have shape {maps.shape}; pass images of two pixels at least.")
         is_single = maps.ndim <= 2
         shape = maps.shape if is_single else maps.shape[:-1]
         rows = maps.reshape((-1, 1) if is_single else (-1, maps.shape[-1]))
