@@ -10,7 +10,11 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from scipy.spatial.distance import pdist
+from sklearn.cluster import AgglomerativeClustering
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.manifold import MDS
 from sklearn.metrics import silhouette_samples
 from sklearn.mixture import GaussianMixture
 
@@ -387,12 +391,31 @@ def test_a_sweep_that_ends_too_soon_says_once_for_which_k():
     assert len(seen) == 1
 
 
-def test_mixtures_and_trees_of_scikit_learn_fold_to_maps(oxide_image):
-    features = em.cluster_features(oxide_image, lines=LINES)
+def test_mixtures_trees_and_discriminants_of_scikit_learn_fold_to_maps():
+    """Of two oxides with counts in plenty, each finds both, hidden pixels left out."""
+    scene = oxides(10_000, (16, 16))
+    mask = np.zeros((16, 16), dtype=bool)
+    mask[2:5, 3:9] = True
+    image = em.SpectrumImage(scene.image.counts, scene.image.signal_axis, mask=mask)
+    features, truth = em.cluster_features(image, lines=scene.windows), scene.labels[~mask]
     soft = GaussianMixture(2, random_state=0).fit(features).predict_proba(features)
-    maps = oxide_image.fold(soft)
-    assert maps.shape == (16, 16, 2)
-    np.testing.assert_allclose(maps[~oxide_image.mask].sum(axis=-1), 1)
+    tree = AgglomerativeClustering(2).fit_predict(features)
+    lda = LinearDiscriminantAnalysis().fit(features, truth).transform(features)
+    maps = [image.fold(found) for found in (soft, tree, lda)]
+    assert [found.shape for found in maps] == [(16, 16, 2), (16, 16), (16, 16, 1)]
+    assert all(np.isnan(found[mask]).all() for found in maps)
+    np.testing.assert_allclose(maps[0][~mask].sum(axis=-1), 1)
+    parts = maps[0][..., 0] > 0.5, maps[1], maps[2][..., 0] > 0
+    assert all(ari(part[~mask].astype(int), truth) > 0.95 for part in parts)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # scikit-learn changes where MDS begins
+def test_a_plane_of_scikit_learn_keeps_the_distances_of_shares(oxide_image):
+    """Two shares that sum to one lie on a line, which multidimensional scaling finds again."""
+    features = em.cluster_features(oxide_image, "l1", lines=LINES)[::20]
+    scaled = (features - features.mean(axis=0)) / features.std()
+    plane = MDS(2, n_init=1, max_iter=3000, eps=1e-9, random_state=0).fit_transform(scaled)
+    np.testing.assert_allclose(pdist(plane), pdist(scaled), atol=0.02 * pdist(scaled).max())
 
 
 @pytest.mark.parametrize(
