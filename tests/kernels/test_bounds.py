@@ -10,6 +10,11 @@ import pytest
 
 from endmember._kernels.jit import compiled
 
+ROOT = Path(__file__).parents[2]
+ELSEWHERE = {  # what runs a kernel that has no file of its name beside this one
+    "packing": "tests/core/test_packing.py",
+    "unimodal": "tests/core/test_mcr.py::test_no_unimodal_profile_comes_nearer",
+}
 CHECKED = os.environ.get("NUMBA_BOUNDSCHECK") == "1"
 
 
@@ -38,9 +43,10 @@ def test_no_kernel_reaches_outside_its_arrays(tmp_path):
         "NUMBA_BOUNDSCHECK": "1",
         "NUMBA_CACHE_DIR": str(tmp_path),  # a warm cache holds kernels that check nothing
     }
+    options = ["-q", "-rA", "-p", "no:cacheprovider"]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "tests/kernels"],
-        cwd=Path(__file__).parents[2],
+        [sys.executable, "-m", "pytest", *options, "tests/kernels", *ELSEWHERE.values()],
+        cwd=ROOT,
         env={**os.environ, **settings},
         capture_output=True,
         text=True,
@@ -53,4 +59,8 @@ def test_no_kernel_reaches_outside_its_arrays(tmp_path):
             f"PASSED tests/kernels/test_bounds.py::test_canary_outside_the_array_is_caught[{reach}]"
         )
         assert canary in run.stdout
+    for path in (ROOT / "widgets/endmember/_kernels").glob("*.py"):
+        if path.stem not in ("__init__", "jit"):
+            where = ELSEWHERE.get(path.stem, f"tests/kernels/test_{path.stem}.py")
+            assert f"PASSED {where}" in run.stdout
     assert "test_gram_is_the_weighted_product_in_numpy[compiled]" in run.stdout
