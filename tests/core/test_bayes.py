@@ -537,6 +537,8 @@ SPECTRA = np.ones((3, 64))
         ({"sum_to_one": 2}, TypeError, "sum_to_one"),
         ({"dose": 0}, ValueError, "dose"),
         ({"dose": np.inf}, ValueError, "dose=inf must be a finite"),
+        ({"dose": 1e20}, ValueError, "dose goes up to 1e.20, but poisson noise .* power of ten"),
+        ({"start": 1e20 * SPECTRA}, ValueError, "start goes up to 1e.20, but poisson noise"),
         ({"spectra_concentration": 0.0}, ValueError, "spectra_concentration"),
         ({"abundance_concentration": np.nan}, ValueError, "abundance_concentration"),
         ({"n_samples": 0}, ValueError, "n_samples"),
@@ -567,6 +569,10 @@ def test_bad_counts_are_refused(scene):
         counts[0, 0] = value
         with pytest.raises(ValueError, match=message):
             em.BayesianUnmixing(3).fit(counts)
+    for likelihood, unit in [("poisson", 1e15), ("gaussian", 1e30), ("gaussian", 1e-40)]:
+        counts = unit * scene.image.spectra
+        with pytest.raises(ValueError, match=f"counts X go up to .* but {likelihood} noise is"):
+            em.BayesianUnmixing(3, likelihood=likelihood).fit(counts)
     with pytest.raises(ValueError, match="zero in every pixel"):
         em.BayesianUnmixing(3).fit(np.zeros((9, 5)))
 

@@ -31,6 +31,8 @@ START_ROUNDS = 50  # of NMF, at most: sampling goes on from there
 FEWEST_DRAWS = 10  # of one chain: below, nothing can be said of it
 ENOUGH = 50  # sweeps of one chain that are worth keeping where a callback stops it
 REPORTS = 100  # to a callback
+LEAST = 1e-30  # counts: draws are kept as float32, which holds no squares of less
+MOST = {"poisson": 1e15, "gaussian": 1e30}  # counts: more are not shared out one by one, or kept
 LARGE_R_HAT = 1.05
 BY_CHANCE = 0.05  # of all numbers that may have a larger R-hat though all is well
 SMALL_ESS = 100  # median of one component
@@ -210,6 +212,7 @@ class BayesianUnmixing(CountsEstimator):
 
     def _fit(self, spectra):
         counts = as_counts(stack_blocks(spectra))
+        self._check_reach("counts X go", counts.values)
         self._warn_of_fractions(counts)
         rng = check_random_state(self.random_state)
         *seeds, self._seed = rng.randint(2**31 - 1, size=self.n_chains + 1).tolist()
@@ -222,6 +225,7 @@ class BayesianUnmixing(CountsEstimator):
 
     def _transform(self, spectra):
         counts = as_counts(stack_blocks(spectra))
+        self._check_reach("counts X go", counts.values)
         self._warn_of_fractions(counts)
         sums = np.add.reduceat(np.append(counts.values, 0.0), counts.indptr[:-1], dtype=np.float64)
         sums[np.diff(counts.indptr) == 0] = 0.0
@@ -388,6 +392,8 @@ class BayesianUnmixing(CountsEstimator):
                 _check_positive(getattr(self, name), name)
         if self.likelihood not in LIKELIHOODS:
             raise ValueError(f"likelihood is {self.likelihood!r}; choose one of {LIKELIHOODS}.")
+        if self.dose is not None:
+            self._check_reach("dose goes", np.array([self.dose]))
         if isinstance(self.start, str) and self.start not in STARTS:
             raise ValueError(f"start is {self.start!r}; choose one of {STARTS}, or pass spectra.")
         if self.n_samples // self.thin < FEWEST_DRAWS:
@@ -418,6 +424,16 @@ class BayesianUnmixing(CountsEstimator):
             )
         if not isinstance(self.start, str):
             _check_start(self.start, (self.n_components, shape[1]))
+            self._check_reach("start goes", np.asarray(self.start))
+
+    def _check_reach(self, what, values):
+        highest, most = float(values.max(initial=0.0)), MOST[self.likelihood]
+        if highest > most or 0 < highest < LEAST:
+            raise ValueError(
+                f"{what} up to {highest:g}, but {self.likelihood} noise is sampled between "
+                f"{LEAST:g} and {most:g}; multiply all counts by a power of ten that brings them "
+                "near 1."
+            )
 
 
 def _check_positive(value, name):
