@@ -143,6 +143,7 @@ def test_pixels_without_counts_are_no_corners():
         ({"weighting": "gauss"}, ValueError, "weighting is 'gauss'"),
         ({"normalise": 2}, TypeError, "normalise"),
         ({"snr": "high"}, TypeError, "snr"),
+        ({"snr": np.nan}, ValueError, "snr is NaN; pass a number of dB"),
         ({"callback": 3}, TypeError, "callback is 3"),
     ],
 )

@@ -148,6 +148,11 @@ class MinimumVolume(SimplexEstimator):
         check_scalar(self.max_iter, "max_iter", Integral, min_val=1)
         check_scalar(self.tol, "tol", Real, min_val=0, include_boundaries="neither")
         check_scalar(self.outside, "outside", Real, min_val=0, max_val=1, include_boundaries="left")
+        if not np.isfinite([self.tol, self.outside]).all():
+            raise ValueError(
+                f"tol={self.tol} and outside={self.outside} must be finite numbers; the defaults "
+                "are 1e-4 and 0.02."
+            )
 
     def _look(self, spectra, sums):
         without = np.zeros(0, dtype=int)

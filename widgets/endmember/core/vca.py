@@ -118,6 +118,8 @@ class VCA(SimplexEstimator):
         super()._check_settings()
         if self.snr is not None:
             check_scalar(self.snr, "snr", Real)
+            if np.isnan(self.snr):
+                raise ValueError("snr is NaN; pass a number of dB, or None to have it measured.")
 
     def _look(self, spectra, sums):
         scores, taken = self._project(spectra, sums)
