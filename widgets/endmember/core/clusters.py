@@ -66,8 +66,9 @@ class ClusterSweep:
         deviation over the splits. 1 for a single cluster, by definition.
     bic : ndarray of shape (n_ks,)
         Bayesian information criterion of a mixture of Gaussians; the lowest is best.
-    best : dict of str to int
-        The k that each criterion prefers, by its own rule; see :func:`cluster_sweep`.
+    best : dict of str to int or None
+        The k that each criterion prefers, by its own rule; see :func:`cluster_sweep`. None where
+        silhouettes have a single cluster to look at.
     image : SpectrumImage or None
         What was clustered, where it came as an image or a signal.
     record : Record

@@ -246,7 +246,8 @@ def phase_map(
         Varimax a share is that of the squared scores, with NMF that of the counts.
     min_area : int, default=4
         Pixels that a connected area of one phase must have; turning it up leaves smaller ones
-        unassigned, first the specks of noise, at last rare phases. 1 leaves none unassigned.
+        unassigned, first the specks of noise, at last rare phases. 1 leaves none unassigned: take
+        it for a table of pixels that are no neighbours.
     min_counts : float, default=1
         Counts that a pixel must hold to be assigned; turning it up leaves vacuum and holes
         unassigned. Pixels without counts are so in any case.
