@@ -322,6 +322,30 @@ def test_at_4_oxygen_counts_clusters_are_noise_and_thinning_says_so():
     assert np.ptp(fe / o) > 0.4  # what double dipping makes of one ratio
 
 
+def ratios_of(counts, labels):
+    """Counts of iron over counts of oxygen in each of two clusters."""
+    iron, oxygen = np.transpose([counts[labels == k].sum(axis=0) for k in (0, 1)])
+    return np.sort(iron / oxygen)
+
+
+@pytest.mark.parametrize(
+    ("oxygen_counts", "expected", "within"),
+    [(4, [0.7405, 0.7405], 0.03), (8192, [0.698, 0.783], 0.002)],
+)
+def test_the_half_that_was_not_clustered_has_the_ratios_of_the_truth(
+    oxygen_counts, expected, within
+):
+    """At 4 counts the clusters are noise: both have the mean ratio, up to counting noise."""
+    scene = oxides(oxygen_counts)
+    found, other = (
+        em.cluster_features(half, lines=scene.windows) for half in em.thin(scene.image, seed=0)
+    )
+    labels = em.KMeans(2, n_init=3).fit_predict(found)
+    np.testing.assert_allclose(ratios_of(other, labels), expected, atol=within)
+    if oxygen_counts == 4:
+        assert np.ptp(ratios_of(found, labels)) > 0.4  # of the half that was clustered itself
+
+
 def test_at_4096_oxygen_counts_halves_find_the_same_two_clusters():
     scene = oxides(4096, (64, 64))
     how = {"features": "lines", "lines": scene.windows, "n_init": 3, "n_splits": 2}
