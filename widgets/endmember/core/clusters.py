@@ -481,7 +481,7 @@ def _as_ks(k_range):
     if not np.iterable(k_range):
         raise TypeError(f"k_range is {k_range!r}; pass several numbers, as range(2, 6).")
     ks = list(k_range)
-    if not ks or not all(isinstance(k, Integral) and k >= 1 for k in ks):
+    if not ks or not all(isinstance(k, Integral) and int(k) >= 1 for k in ks):
         raise ValueError(f"k_range is {k_range!r}; pass whole numbers from 1 up, one at least.")
     return tuple(sorted(set(map(int, ks))))
 
