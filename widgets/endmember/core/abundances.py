@@ -204,6 +204,7 @@ def fit_abundances(
     if not isinstance(weights, str):
         channel_weights = channel_weights * _as_weights(weights, endmembers.shape[1])
     _check_determined(endmembers, channel_weights, constraint)
+    channel_weights = channel_weights * endmembers.any(axis=0)
     kind = PoissonFit if isinstance(weights, str) and weights == "poisson" else LeastSquaresFit
     fit = kind(endmembers, channel_weights, constraint)
     with one_blas_thread():  # more have nothing to do with so few rows
