@@ -140,6 +140,7 @@ def test_turning_a_knob_down_adds_phases_and_never_takes_one(scene, knob, values
     assert (np.diff(n_phases) <= 0).all()
     assert n_phases[0] > n_phases[-1]
     assert [change.value for change in changes] == list(values)
+    assert (np.diff([change.unassigned for change in changes]) >= 0).all()
 
 
 @given(
@@ -174,7 +175,8 @@ def flood(labels, start):
 
 def test_sensitivity_compares_with_the_map_whatever_phases_are_called(scene, found):
     unchanged, fewer = found.sensitivity("n_components", [5, 3])
-    assert unchanged == module.PhaseChange("n_components", 5, 5, 0.0)
+    share = found.n_unassigned / found.decomposition.image.n_pixels
+    assert unchanged == module.PhaseChange("n_components", 5, 5, 0.0, share)
     assert fewer.n_phases == 3
     other = em.phase_map(scene.image, n_components=3)
     best = max(
@@ -209,7 +211,9 @@ def test_every_knob_can_be_turned_and_has_values_of_its_own(knob):
     changes = found.sensitivity(knob)
     for change in (changes[0], changes[-1]):
         settings = {**found.settings, knob: change.value}
-        assert change.n_phases == em.phase_map(image, **settings).n_phases
+        other = em.phase_map(image, **settings)
+        assert change.n_phases == other.n_phases
+        assert change.unassigned == other.n_unassigned / image.n_pixels
     assert len(changes) >= 2
     assert all(0 <= change.changed <= 1 for change in changes)
 

@@ -73,12 +73,15 @@ class PhaseChange:
         Phases that are found.
     changed : float
         Share of the visible pixels whose label is another one, whatever the phases are called.
+    unassigned : float
+        Share of the visible pixels that belong to no phase.
     """
 
     knob: str
     value: Any
     n_phases: int
     changed: float
+    unassigned: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -149,7 +152,8 @@ class PhaseMap:
         Returns
         -------
         list of PhaseChange
-            One for each value: the phases found, and the share of pixels that change their label.
+            One for each value: the phases found, and the shares of pixels that change their label
+            and that belong to none.
         """
         check_callback(callback)
         turns, image = _turns(self, knob, values), self.decomposition.image
@@ -159,7 +163,8 @@ class PhaseMap:
         for i, (name, value) in enumerate(turns):
             labels = self._labels_with(name, settings[i])
             n_phases = int(labels.max()) + 1
-            found.append(PhaseChange(name, value, n_phases, _share_changed(before, labels)))
+            changed, unassigned = _share_changed(before, labels), float(np.mean(labels < 0))
+            found.append(PhaseChange(name, value, n_phases, changed, unassigned))
             report(callback, (i + 1) / len(turns))
         return found
 
@@ -328,7 +333,8 @@ def phase_sensitivity(image, knob, values=None, *, callback=None, **settings):
     Returns
     -------
     list of PhaseChange
-        One for each value: the phases found, and the share of pixels that change their label.
+        One for each value: the phases found, and the shares of pixels that change their label and
+        that belong to none.
 
     Examples
     --------
