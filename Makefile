@@ -22,7 +22,7 @@ book: $(VENV)/.book ## build the website, which needs no network and no server, 
 test: $(VENV)/.test ## set up once, run every test, the browser's too
 	@$(BIN)/python tests/run.py $(ARGS)
 
-bench: $(VENV)/.test ## side by side with the peers, as ratios (ARGS=--quick on small data, ARGS=pca some rows)
+bench: $(VENV)/.bench ## side by side with the peers, as ratios (ARGS=--quick on small data, ARGS=pca some rows)
 	@PYTHONPATH=tests $(BIN)/python -m bench.run $(ARGS)
 
 pins: ## pin anew what a workshop's machine runs on, in binder/requirements.txt
@@ -55,4 +55,8 @@ $(VENV)/.book: pyproject.toml | $(VENV)/.lab
 
 $(VENV)/.test: pyproject.toml | $(VENV)/.lab
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@
+
+$(VENV)/.bench: pyproject.toml | $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	touch $@

@@ -34,8 +34,8 @@ memory is the most that the process ever held. A way that has taken very long is
 column of rounds shows it.
 
 The modules: `harness` has what a row is and the rounds, `child` what happens in a fresh process,
-`memory` how peaks are measured, `report` ratios and tables, `data` the maps; `pca`, `nmf`, `nnls`
-and `startup` have the rows.
+`memory` how peaks are measured, `report` ratios and tables, `data` the maps; `pca`, `nmf`,
+`corners`, `abundances`, `clusters` and `startup` have the rows.
 """
 
 from __future__ import annotations
@@ -56,7 +56,18 @@ ROWS = (
     "bench.nmf:nmf_gap_needle",
     "bench.nmf:nmf_gap_omphacite",
     "bench.nmf:nmf_gaussian",
-    "bench.nnls:nnls",
+    "bench.corners:nfindr",
+    "bench.abundances:nonnegative_needle",
+    "bench.abundances:sum_to_one_needle",
+    "bench.abundances:nnls",
+    "bench.clusters:kmeans_lines",
+    "bench.clusters:kmeans_pca",
+    "bench.clusters:kmeans_dense",
+    "bench.clusters:kmeans_spectra",
+    "bench.clusters:silhouette",
+    "bench.clusters:silhouette_pca",
+    "bench.clusters:cluster_sweep",
+    "bench.clusters:cluster_sweep_pca",
     "bench.startup:first_result",
     "bench.startup:cold_compile",
 )
