@@ -110,6 +110,27 @@ def test_many_components_are_solved_as_well():
     np.testing.assert_allclose(solve_nonnegative(gram, corr), true, atol=1e-8)
 
 
+def test_rows_that_stay_open_are_solved_again_and_no_others(monkeypatch):
+    def leave_open(gram, table, corr, abundances, start, stop):
+        solved = nnls.solve_rows(gram, table, corr, abundances, start, stop)
+        abundances[7] = 0.0
+        return solved + 1
+
+    rng, heard = np.random.default_rng(0), []
+    endmembers = rng.random((4, 30))
+    gram, corr = endmembers @ endmembers.T, rng.random((100, 30)) @ endmembers.T
+    expected = solve_nonnegative(gram, corr)
+
+    def solve_again(gram, corr):
+        heard.append(len(corr))
+        return solve_nonnegative_scipy(gram, corr)
+
+    monkeypatch.setattr(nonnegative, "solve_rows", leave_open)
+    monkeypatch.setattr(nonnegative, "solve_nonnegative_scipy", solve_again)
+    np.testing.assert_allclose(solve_nonnegative(gram, corr), expected, atol=1e-9)
+    assert heard == [1]
+
+
 @settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), n_components=st.integers(11, 20))
 def test_solutions_of_many_components_are_optimal(seed, n_components):

@@ -59,8 +59,8 @@ def _solve(gram, corr):
     least = np.linalg.eigvalsh(gram)[0]
     if least < NEARLY_SINGULAR:
         return solve_nonnegative_scipy(gram, corr)
-    abundances = _solve_by_inverses(gram, corr)
-    if least < NEARLY_ALIKE:
+    abundances, is_open = _solve_by_inverses(gram, corr)
+    if is_open or least < NEARLY_ALIKE:  # few rows, as a rule, of which rounding opens most
         highest = np.maximum(np.abs(corr).max(axis=1, keepdims=True), 1e-300)
         is_off = (_breaches(gram, corr, abundances) > OPTIMAL * highest).any(axis=1)
         abundances[is_off] = solve_nonnegative_scipy(gram, corr[is_off])
@@ -68,6 +68,7 @@ def _solve(gram, corr):
 
 
 def _solve_by_inverses(gram, corr):
+    """Return abundances, and whether some may be off."""
     n = len(gram)
     abundances, corr = np.zeros(corr.shape), np.ascontiguousarray(corr)
     if n > MOST_IN_TABLE:
@@ -75,14 +76,14 @@ def _solve_by_inverses(gram, corr):
             lambda start, stop: nonnegative_rows(gram, corr, abundances, start, stop),
             _parts(len(corr)),
         )
-        return abundances
+        return abundances, False
     table = np.zeros((2**n, n, n))
     invert_subsets(gram, table)
     n_open = in_parts(
         lambda start, stop: solve_rows(gram, table, corr, abundances, start, stop),
         _parts(len(corr)),
     )
-    return solve_nonnegative_scipy(gram, corr) if any(n_open) else abundances
+    return abundances, any(n_open)
 
 
 def _parts(n_pixels):
