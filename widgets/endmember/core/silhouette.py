@@ -114,7 +114,7 @@ def silhouette_of(points, labels, rows=None, callback=None):
     if len(points) > SMALL:
         sums = distance_sums(points.astype(np.float32), labels, rows, callback)
         found[rows], distances = _silhouettes(sums, own, sizes)
-        from_origin = np.linalg.norm(points, axis=1)
+        from_origin = np.sqrt(np.einsum("pf,pf->p", points, points))
         if (from_origin[rows] + from_origin.mean() <= FAR * distances).all():
             return found
     sums = distance_sums(points, labels, rows, callback)
@@ -128,7 +128,7 @@ def _near_one(points):
 
 
 def distance_sums(points, labels, rows, callback=None):
-    """Return the sum of distances from chosen rows to each cluster, (n_rows, n_clusters)."""
+    """Return the sum of distances from chosen rows to each cluster, (n_clusters, n_rows)."""
     n_clusters = labels.max() + 1
     order = np.argsort(labels, kind="stable")
     tiles, clusters = _tiles(np.bincount(labels))
@@ -139,8 +139,11 @@ def distance_sums(points, labels, rows, callback=None):
     columns = _in_pairs(points[order])
     chosen = columns if is_same else _in_pairs(points[places])
     arrays = (chosen, row_tiles, columns, tiles, clusters, is_same)
-    found = np.empty((rows.size, n_clusters))
-    found[places if is_same else slice(None)] = _in_threads(arrays, callback, n_clusters)
+    sums = _in_threads(arrays, callback, n_clusters)
+    if not is_same:
+        return sums
+    found = np.empty_like(sums)
+    found[:, order] = sums
     return found
 
 
@@ -165,7 +168,7 @@ def _in_threads(arrays, callback, n_clusters):
             [(part,) for part in range(N_PARTS)],
         )
         report(callback, (i + 1) / n_rounds)
-    return sums.sum(axis=0).T
+    return sums.sum(axis=0)
 
 
 def _tiles(sizes):
@@ -184,11 +187,11 @@ def _tiles(sizes):
 
 def _silhouettes(sums, labels, sizes):
     """Return the silhouettes, and the mean distance that each is measured by."""
-    rows = np.arange(labels.size)
-    inside = sums[rows, labels] / np.maximum(sizes[labels] - 1, 1)
-    means = np.divide(sums, sizes, out=np.full_like(sums, np.inf), where=sizes > 0)
-    means[rows, labels] = np.inf
-    outside = means.min(axis=1)
+    inside, outside = np.zeros(labels.size), np.full(labels.size, np.inf)
+    for cluster in np.flatnonzero(sizes):
+        is_own = labels == cluster
+        np.divide(sums[cluster], max(sizes[cluster] - 1, 1), out=inside, where=is_own)
+        np.minimum(outside, sums[cluster] / sizes[cluster], out=outside, where=~is_own)
     larger = np.maximum(inside, outside)
     found = np.divide(outside - inside, larger, out=np.zeros(labels.size), where=larger > 0)
     return np.where(sizes[labels] > 1, found, 0.0), larger
