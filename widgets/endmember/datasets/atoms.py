@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from endmember.core.axes import Axis
-from endmember.datasets.draw import draw_counts
+from endmember.core.draw import draw_counts
 
 REACH = 5.0  # standard deviations after which a column ends: 4e-6 of its height
 

@@ -7,9 +7,9 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import erf, exprel
 
 from endmember.core.axes import Axis
+from endmember.core.draw import draw_counts, draw_sparse
 from endmember.core.image import SpectrumImage
 from endmember.core.seeds import as_seed
-from endmember.datasets.draw import draw_counts, draw_sparse
 from endmember.datasets.scene import Scene
 from endmember.datasets.settings import as_count, as_dose, as_number, as_shape
 from endmember.datasets.xray import TO_SIGMA, bremsstrahlung, element_spectrum

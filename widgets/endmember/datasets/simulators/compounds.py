@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from endmember.core.axes import Axis
+from endmember.core.draw import draw_counts
 from endmember.core.elements import xray_lines
 from endmember.core.image import SpectrumImage
 from endmember.core.seeds import as_seed
 from endmember.datasets.compound import compound_spectrum, line_window
-from endmember.datasets.draw import draw_counts
 from endmember.datasets.scene import Scene
 from endmember.datasets.settings import as_count, as_dose, as_shape
 from endmember.datasets.simulators.grains import grain_map, smooth_field

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from endmember.core.axes import Axis
+from endmember.core.draw import draw_counts
 from endmember.core.seeds import as_seed
-from endmember.datasets.draw import draw_counts
 from endmember.datasets.scene import Scene
 from endmember.datasets.settings import as_dose, as_number, as_shape
 

@@ -6,10 +6,10 @@ import numpy as np
 from scipy.special import erf
 
 from endmember.core.axes import Axis
+from endmember.core.draw import draw_counts
 from endmember.core.elements import edge_onset
 from endmember.core.image import SpectrumImage
 from endmember.core.seeds import as_seed
-from endmember.datasets.draw import draw_counts
 from endmember.datasets.eels import edge, plasmon, power_law
 from endmember.datasets.scene import Scene
 from endmember.datasets.settings import as_choice, as_dose, as_number, as_shape

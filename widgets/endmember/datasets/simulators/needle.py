@@ -9,9 +9,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from endmember.core.axes import Axis
+from endmember.core.draw import draw_counts, draw_sparse
 from endmember.core.image import SpectrumImage
 from endmember.core.seeds import as_seed
-from endmember.datasets.draw import draw_counts, draw_sparse
 from endmember.datasets.scene import Scene
 from endmember.datasets.settings import as_choice, as_count, as_dose, as_number, as_shape
 from endmember.datasets.xray import bremsstrahlung, element_spectrum

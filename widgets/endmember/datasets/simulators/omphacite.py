@@ -6,10 +6,10 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from endmember.core.axes import Axis
+from endmember.core.draw import draw_sparse
 from endmember.core.image import SpectrumImage
 from endmember.core.seeds import as_seed
 from endmember.datasets.compound import compound_spectrum, molar_mass
-from endmember.datasets.draw import draw_sparse
 from endmember.datasets.scene import Scene
 from endmember.datasets.settings import as_count, as_dose, as_shape
 from endmember.datasets.simulators.grains import grain_map, smooth_field

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from endmember.core.axes import Axis
+from endmember.core.draw import draw_counts
 from endmember.core.image import SpectrumImage
 from endmember.core.seeds import as_seed
-from endmember.datasets.draw import draw_counts
 from endmember.datasets.eels import plasmon
 from endmember.datasets.scene import Scene
 from endmember.datasets.settings import as_count, as_dose, as_number, as_shape

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from endmember.core.axes import Axis
+from endmember.core.draw import BLOCK, draw_counts
 from endmember.core.elements import edge_onset
 from endmember.core.image import SpectrumImage
 from endmember.core.seeds import as_seed
-from endmember.datasets.draw import BLOCK, draw_counts
 from endmember.datasets.eels import edge, power_law
 from endmember.datasets.scene import Scene
 from endmember.datasets.settings import as_choice, as_count, as_dose, as_shape
