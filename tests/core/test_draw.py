@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from endmember.datasets import draw
+from endmember.core import draw
 
 RNG = np.random.default_rng(5)
 ENDMEMBERS = np.vstack([RNG.random(40) * 0.3, np.eye(1, 40, 7)[0] * 2.0, np.zeros(40)])
