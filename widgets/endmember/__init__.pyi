@@ -29,6 +29,8 @@ from .core.phase_map import PhaseMap as PhaseMap
 from .core.phase_map import phase_map as phase_map
 from .core.phase_map import phase_sensitivity as phase_sensitivity
 from .core.progress import CancelledError as CancelledError
+from .core.replay import replay as replay
+from .core.rank_rules import RankRule as RankRule
 from .core.rotation import ICA as ICA
 from .core.rotation import Varimax as Varimax
 from .core.silhouette import silhouette as silhouette
