@@ -1,0 +1,272 @@
+"""How many components the counts bear out: one after the other is compared with drawn counts."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+from scipy.sparse.linalg import eigsh
+from sklearn.exceptions import ConvergenceWarning
+
+from endmember.core.blocks import row_blocks
+from endmember.core.draw import draw_counts, draw_sparse
+from endmember.core.moments import Moments
+from endmember.core.nmf import NMF
+from endmember.core.noise import EDGE_MARGIN
+from endmember.core.products import block_marginals
+from endmember.core.progress import check_callback, report
+from endmember.core.seeds import as_seed
+from endmember.core.threads import one_blas_thread
+
+MOST = 16  # components that are looked for
+FEW, MANY = 2, 8  # simulations: where they settle it, and where they do not
+FAR = 1.2  # times what the few give: beyond doubt
+DOUBT = 0.005  # chance that one more simulation would be so high
+SURE = 3.5  # standard deviations of the law of Tracy and Widom: once in a thousand times
+TRACY_WIDOM = 1.268  # the standard deviation of that law
+ROUNDS = 1  # of NMF: the noise only needs to know about how many counts are expected where
+FAINT_PIXEL = 0.1  # of the counts of a mean pixel
+FAINT_CHANNEL = 20.0  # counts
+SPARSE_BELOW = 0.2  # counts a channel: fewer are drawn count by count
+BLOCK = 2**22  # numbers that are worked out at once
+PRECISION = 1e-4  # of an eigenvalue
+
+
+@dataclass(frozen=True, eq=False)
+class PoissonSequence:
+    """What :func:`poisson_sequence` found; arrays begin with the second component.
+
+    Attributes
+    ----------
+    rank : int
+        Components that stand above noise, the mean included.
+    eigenvalues : ndarray of shape (n_tried,)
+        Of components 2, 3, ... of the counts, up to the first that does not stand above noise. Only
+        their ratio to `expected` has a meaning.
+    expected, spread : ndarray of shape (n_tried,)
+        Mean and standard deviation of the same eigenvalue in counts that have one component less.
+    n_simulations : ndarray of int, shape (n_tried,)
+        How often such counts were drawn.
+    limits : ndarray of shape (n_tried,)
+        What the eigenvalue had to exceed.
+    is_open : bool
+        Whether the last one tried still stood above noise: there are `rank` components or more.
+    """
+
+    rank: int
+    eigenvalues: np.ndarray
+    expected: np.ndarray
+    spread: np.ndarray
+    n_simulations: np.ndarray
+    limits: np.ndarray
+    is_open: bool
+
+
+def poisson_sequence(spectra, *, gain=1.0, most=None, seed=0, callback=None):
+    """Count components by whether the next eigenvalue is higher than in counts drawn without it.
+
+    Beginning with one component, the mean, so many are fitted, Poisson counts are drawn from the
+    fit, and their next eigenvalue is compared with that of the measured counts, each scaled by its
+    own sums. The first that does not stand out ends the sequence.
+
+    Where phases differ much, no scaling of pixels and channels makes the noise flat, and edges that
+    hold for flat noise are passed by noise alone; counts drawn from a fit have the same noise.
+
+    Parameters
+    ----------
+    spectra : ndarray, CSR array or LazyRows of shape (n_pixels, n_channels)
+        Whole counts, or whole multiples of `gain`.
+    gain : float, default=1.0
+        Signal of a single count.
+    most : int, optional
+        Components to look for at most; by default 16, or as many as there are pixels or channels.
+    seed : int, default=0
+        Where random work begins.
+    callback : callable, optional
+        Called with a :class:`Progress` after every simulation; where it returns True, the work
+        stops with a :class:`CancelledError`.
+
+    Returns
+    -------
+    PoissonSequence
+
+    Notes
+    -----
+    An eigenvalue stands out if it is above the mean of the simulated ones by 1 %, by 3.5 standard
+    deviations of the law of Tracy and Widom, which holds for flat noise [1]_, and by so many of
+    their own that one more simulation would be as high once in 200 times. Up to eight are made;
+    two, where the eigenvalue is below both, or a fifth above.
+
+    Pixels and channels are divided by the square roots of their sums [2]_, to which a tenth of a
+    mean pixel and twenty counts are added: otherwise a single count where hardly any are expected
+    weighs more than a phase.
+
+    Drift, spikes and a blur of the detector are no Poisson counts of a few components; what they
+    add is counted as well.
+
+    References
+    ----------
+    .. [1] I. M. Johnstone, Ann. Stat. 29 (2001) 295, doi:10.1214/aos/1009210544.
+    .. [2] M. R. Keenan and P. G. Kotula, Surf. Interface Anal. 36 (2004) 203,
+       doi:10.1002/sia.1657.
+    """
+    seed = as_seed(seed)
+    check_callback(callback)
+    sums = _marginals(spectra)
+    most = min(MOST if most is None else most, *spectra.shape)
+    scaled = _Scaled(sums, gain)
+    observed = scaled.leading(row_blocks(spectra), most) / gain
+    tried: list[Known] = []
+    is_open = True
+    while is_open and len(tried) < most - 1:
+        k = len(tried) + 1
+        draws = Draws(fitted(spectra, k, sums), scaled, gain, np.random.SeedSequence([seed, k]))
+        tried.append(_settle(observed[k], draws, _Share(callback, k, most)))
+        is_open = bool(observed[k] > tried[-1].limit)
+    expected, spread, n, limits = np.array(tried).reshape(-1, 4).T
+    arrays = observed[1 : len(tried) + 1], expected, spread, n.astype(int), limits
+    return PoissonSequence(len(tried) + is_open, *arrays, is_open)
+
+
+class Known(NamedTuple):
+    """What simulations say of an eigenvalue: mean, standard deviation, number, and the limit."""
+
+    mean: float
+    spread: float
+    n: int
+    limit: float
+
+
+def _settle(observed, draws, tell):
+    """Simulate an eigenvalue until it is settled whether the observed one is higher."""
+    found: list[float] = []
+    while len(found) < MANY:
+        found.append(draws.next_eigenvalue())
+        tell(len(found) / MANY)
+        if len(found) == FEW and not min(found) <= observed <= FAR * max(found):
+            return Known(*_mean_and_spread(found), FEW, FAR * max(found))
+    mean, spread = _mean_and_spread(found)
+    by_chance = stats.t.isf(DOUBT, MANY - 1) * spread * np.sqrt(1 + 1 / MANY)
+    in_theory = SURE * tracy_widom_width(*draws.shape) * mean
+    return Known(mean, spread, MANY, mean + max(EDGE_MARGIN * mean, by_chance, in_theory))
+
+
+def _mean_and_spread(values):
+    return float(np.mean(values)), float(np.std(values, ddof=1))
+
+
+def tracy_widom_width(n_pixels, n_channels):
+    """Return the standard deviation of the largest eigenvalue of flat noise, relative to it."""
+    rows, columns = np.sqrt(n_pixels), np.sqrt(n_channels)
+    return TRACY_WIDOM * (1 / rows + 1 / columns) ** (1 / 3) / (rows + columns)
+
+
+class _Share:
+    """Report how much was done, each component counting the same."""
+
+    def __init__(self, callback, k, most):
+        self._callback, self._done, self._most = callback, k - 1, most
+
+    def __call__(self, share):
+        report(self._callback, min(1.0, (self._done + share) / max(1, self._most - 1)))
+
+
+class _Scaled:
+    """Scaling of counts by their own sums, faint ones less.
+
+    Parameters
+    ----------
+    sums : tuple of ndarray
+        Sums of the pixels and of the channels of the measured counts.
+    gain : float
+        Signal of a single count.
+    """
+
+    def __init__(self, sums, gain):
+        pixels, channels = sums
+        self.n_channels = channels.size
+        self.faint_pixel, self.faint_channel = FAINT_PIXEL * pixels.mean(), FAINT_CHANNEL * gain
+
+    def leading(self, blocks, n, gain=1.0):
+        """Return leading eigenvalues of blocks of counts, each of which stands for `gain`."""
+        moments = Moments(self.n_channels, lambda sums: _root(sums, self.faint_pixel / gain))
+        for block in blocks:
+            moments.add(block)
+        channels = _root(moments.channel_sums, self.faint_channel / gain)
+        matrix = moments.gram
+        matrix *= channels[:, None] * moments.channel_sums.sum() / moments.shape[0]
+        matrix *= channels
+        return _highest(matrix, n)
+
+
+def _root(sums, faint):
+    """Return one over the square roots of sums, zero where these are; `faint` is added to them."""
+    return np.where(sums > 0, 1 / np.sqrt(np.maximum(sums + faint, 1e-300)), 0.0)
+
+
+def _highest(matrix, n):
+    """Return the highest eigenvalues of a symmetric matrix, falling."""
+    with one_blas_thread():
+        if n > len(matrix) // 4:
+            return np.linalg.eigvalsh(matrix)[::-1][:n]
+        start = np.random.default_rng(0).standard_normal(len(matrix))
+        return eigsh(matrix, n, v0=start, tol=PRECISION, return_eigenvectors=False)[::-1]
+
+
+class Draws:
+    """Poisson counts drawn from a model, again and again, of which no more than a part is held.
+
+    Parameters
+    ----------
+    model : tuple of ndarray
+        Abundances of shape (n_pixels, n_components) and components of (n_components, n_channels).
+    scaled : _Scaled
+        How counts are scaled.
+    gain : float
+        Signal of a single count.
+    seeds : SeedSequence
+        Where chance comes from.
+    """
+
+    def __init__(self, model, scaled, gain, seeds):
+        abundances, self.components = model
+        self.abundances, self.scaled, self.gain = abundances / gain, scaled, gain
+        self.shape = len(abundances), self.components.shape[1]
+        self._rng = np.random.default_rng(seeds)
+        mean = (self.abundances @ self.components.sum(axis=1)).mean() / self.shape[1]
+        self._draw = self._draw_sparse if mean < SPARSE_BELOW else self._draw_dense
+        held = min(1.0, mean / SPARSE_BELOW) * self.shape[1]  # numbers that a pixel takes
+        self._n_rows = max(1, int(BLOCK / max(held, 1.0)))
+
+    def next_eigenvalue(self):
+        """Return the first eigenvalue of new counts that is not of the model."""
+        parts = range(0, self.shape[0], self._n_rows)
+        blocks = (self._draw(self.abundances[i : i + self._n_rows]) for i in parts)
+        return float(self.scaled.leading(blocks, len(self.components) + 1, self.gain)[-1])
+
+    def _draw_sparse(self, abundances):
+        return draw_sparse(abundances, self.components, self._rng)
+
+    def _draw_dense(self, abundances):
+        return draw_counts(abundances @ self.components, self._rng)
+
+
+def fitted(spectra, n_components, sums):
+    """Return abundances and components that expect about as many counts as were measured."""
+    if n_components == 1:
+        pixels, channels = sums
+        return pixels[:, None], channels[None] / channels.sum()
+    nmf = NMF(n_components, max_iter=ROUNDS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        nmf._fit_within(spectra)
+    return nmf._transform(spectra), nmf.components_
+
+
+def _marginals(spectra):
+    """Return the sums of the pixels, and of the channels."""
+    sums = [block_marginals(block) for block in row_blocks(spectra)]
+    return np.concatenate([pixels for pixels, _ in sums]), sum(channels for _, channels in sums)
