@@ -196,7 +196,9 @@ def fit_abundances(
     """
     _check_choices(constraint, weights)
     check_callback(callback)
+    made_from = getattr(endmembers, "record_", None)
     endmembers = _as_endmembers(endmembers)
+    source = spectra
     axis = spectra.axis if isinstance(spectra, SpectrumImage) else None
     spectra = _as_spectra(spectra, is_poisson=isinstance(weights, str) and weights == "poisson")
     _check_channels(spectra, endmembers)
@@ -217,7 +219,14 @@ def fit_abundances(
         stderr,
         chi2,
         fit.mean_residual(found),
-        record_of("fit_abundances", {"endmembers": endmembers, **settings}, spectra),
+        record_of(
+            "fit_abundances",
+            {"endmembers": endmembers, **settings},
+            spectra,
+            source=source,
+            result={"abundances": found},
+            made_from=None if made_from is None else {"endmembers": made_from},
+        ),
         spectra.array if isinstance(spectra, LazyRows) else spectra,
         read_only(endmembers),
     )

@@ -263,6 +263,7 @@ def cluster_sweep(
     settings = {"n_init": n_init, "max_iter": max_iter, "random_state": as_seed(seed)}
     data = data if is_rows(data) else as_spectrum_image(data)
     rows = as_rows(cluster_features(data, features, **given))
+    counts = rows if features == "raw" and lines is None else as_spectrum_image(data).spectra
     check_distinct(rows, ks[-1])
     if "bic" in criteria:
         _check_few(rows.shape[1])
@@ -287,7 +288,14 @@ def cluster_sweep(
         **found.values,
         best=_best(ks, criteria, found.values, min_agreement),
         image=data if isinstance(data, SpectrumImage) else None,
-        record=record_of("cluster_sweep", {**parameters, "seed": seed}, rows),
+        record=record_of(
+            "cluster_sweep",
+            {**parameters, "seed": seed},
+            counts,
+            source=data,
+            result={name: found.values[name] for name in ("inertia", *criteria)}
+            | {"labels": found.labels},
+        ),
     )
 
 

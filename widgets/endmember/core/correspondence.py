@@ -174,6 +174,8 @@ def correspondence_analysis(
     if n_components is None:
         inertia, axes = inertia[inertia > 0], axes[inertia > 0]
     settings = {"n_components": n_components, "solver": solver, "tol": tol}
+    settings["random_state"] = random_state
+    coordinates = _channel_coordinates(inertia, axes, masses)
     return CorrespondenceAnalysis(
         image,
         inertia,
@@ -182,8 +184,14 @@ def correspondence_analysis(
         masses.pixels,
         masses.channels,
         _pixel_coordinates(spectra, axes, masses),
-        _channel_coordinates(inertia, axes, masses),
-        record_of("correspondence_analysis", {**settings, "random_state": random_state}, spectra),
+        coordinates,
+        record_of(
+            "correspondence_analysis",
+            settings,
+            spectra,
+            source=image,
+            result={"inertia": inertia, "channel_coordinates": coordinates},
+        ),
     )
 
 

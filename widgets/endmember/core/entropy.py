@@ -139,8 +139,18 @@ def relative_entropy(maps, *, n_counts=None, mask=None):
     numbers = _as_numbers(n_counts, sums[0])
     values = _information(sums, numbers, rows.shape[0])
     values = [value[0] for value in values] if is_single else values
-    record = record_of("relative_entropy", {"n_counts": n_counts}, rows)
     bits, expected, noise, stderr, numbers = values
+    settings = {"n_counts": n_counts} | ({} if mask is None else {"mask": mask})
+    result = {"bits": bits, "expected": expected}
+    made_from = {"maps": maps.record} if isinstance(maps, Decomposition) else None
+    record = record_of(
+        "relative_entropy",
+        settings,
+        rows,
+        source=maps if isinstance(maps, SpectrumImage) else rows,
+        result=result,
+        made_from=made_from,
+    )
     return RelativeEntropy(bits, expected, noise, stderr, numbers, rows.shape[0], record)
 
 
@@ -217,6 +227,11 @@ def _sums(rows):
 def _with_logs(values):
     logs = xlogy(values, values) / np.log(2)
     return values, logs, xlogy(logs, values) / np.log(2)
+
+
+def as_maps(maps, mask):
+    """Return what is compared with even images, shape (n_pixels, n_maps)."""
+    return _as_rows(maps, mask)[0]
 
 
 def _as_rows(maps, mask):

@@ -27,7 +27,7 @@ from endmember.core.checks import (
 from endmember.core.image import SpectrumImage
 from endmember.core.packing import narrowed, packed
 from endmember.core.progress import check_callback
-from endmember.core.record import record_of
+from endmember.core.record import record_of, results_of
 
 KEPT_DTYPES = [
     np.float64,
@@ -56,10 +56,15 @@ class CountsEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         check_any(spectra)
         is_scaled = self._warn_of_scaling(spectra)
         self._fit(spectra)
-        self.record_ = record_of(type(self).__name__, self.get_params(deep=False), spectra)
+        self.record_ = self._record(spectra, X)
         if not is_scaled:
             self._warn_of_noise()
         return spectra
+
+    def _record(self, spectra, source=None):
+        settings = self.get_params(deep=False)
+        found = results_of(self)
+        return record_of(type(self).__name__, settings, spectra, source=source, result=found)
 
     def transform(self, X):
         """Return what counts X hold of each component, shape (n_pixels, n_components)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from functools import cached_property
 from math import prod
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -57,6 +58,9 @@ class SpectrumImage:
         The signal axis of `spectra`.
     code : str
         The expression that makes this image again.
+    steps : tuple of dict
+        What was done to the counts since they were loaded, as records hold it: ``name`` and
+        ``parameters`` of every step.
 
     Examples
     --------
@@ -106,6 +110,8 @@ class SpectrumImage:
             channel_mask=channel_mask is not None,
             navigation_shape=navigation_shape is not None,
         )
+        self.steps: tuple[dict, ...] = ()
+        self._origin = None
         self._flat = counts if counts.ndim == 2 else counts.reshape(-1, self._n_all)
         parts.check_content(self)
 
@@ -170,6 +176,15 @@ class SpectrumImage:
     def is_lazy(self):
         """Whether the counts are a dask array, computed when they are needed."""
         return is_dask(self._flat)
+
+    @property
+    def origin(self):
+        """How the image was loaded, before all `steps`: code, shape, what was hidden, and unit."""
+        if self._origin is not None:
+            return self._origin
+        hidden = [0 if m is None else int(m.sum()) for m in (self.mask, self.channel_mask)]
+        shape = list(self.shape)
+        return {"code": self.code, "shape": shape, "hidden": hidden, "unit": self.unit}
 
     @property
     def nbytes(self):
@@ -317,7 +332,9 @@ class SpectrumImage:
             channels = self.signal_axis.window(*window)
             steps.append(repr(window))
         blocks = parts.check_region(region, self.navigation_shape)
+        kept: dict[str, Any] = {} if window is None else {"window": list(window)}
         if region is not None:
+            kept["region"] = [[b.start, b.stop] for b in blocks]
             steps.append(f"region={tuple((b.start, b.stop) for b in blocks)}")
         mask = None if self.mask is None else self.mask[blocks]
         lost = None if self.channel_mask is None else self.channel_mask[channels]
@@ -338,6 +355,7 @@ class SpectrumImage:
             companions={k: v[blocks] for k, v in self.companions.items()},
             regions={k: v[blocks] for k, v in self.regions.items()},
             step=f"crop({', '.join(steps)})",
+            done=parts.done("crop", **kept),
         )
 
     def rebin(self, channels=1, pixels=1):
@@ -382,9 +400,12 @@ class SpectrumImage:
             companions={k: merge_blocks(v, blocks, np.mean) for k, v in self.companions.items()},
             regions={k: merge_blocks(v, blocks, np.all) for k, v in self.regions.items()},
             step=step,
+            done=parts.done("rebin", channels=width, pixels=list(blocks)),
         )
 
-    def _derived(self, counts, signal_axis, navigation_axes, *, step, shape=None, **kept):
+    def _derived(
+        self, counts, signal_axis, navigation_axes, *, step, done=None, shape=None, **kept
+    ):
         flat_shape = tuple(len(a) for a in navigation_axes) if shape is None else shape
         image = SpectrumImage(
             counts,
@@ -397,6 +418,8 @@ class SpectrumImage:
             **kept,
         )
         image.code = f"{self.code}.{step}"
+        image.steps = self.steps if done is None else (*self.steps, done)
+        image._origin = self.origin
         return image
 
     # other forms
@@ -430,7 +453,7 @@ class SpectrumImage:
         """
         yield from row_blocks(self._flat if hidden else self.spectra, check=not hidden)
 
-    def with_counts(self, counts, *, code=None):
+    def with_counts(self, counts, *, code=None, done=None):
         """Return the same image holding other counts: denoised, thinned or simulated ones.
 
         Parameters
@@ -439,13 +462,16 @@ class SpectrumImage:
             Counts of the shape of the present ones.
         code : str, optional
             The expression that makes them, for :attr:`code`.
+        done : dict, optional
+            ``name`` and ``parameters`` of what made them, for :attr:`steps`.
         """
-        image = self._with(counts, "with_counts(counts)")
+        done = parts.done("with_counts") if done is None else done
+        image = self._with(counts, "with_counts(counts)", done)
         if code is not None:
             image.code = code
         return image
 
-    def _with(self, counts, step):
+    def _with(self, counts, step, done=None):
         return self._derived(
             counts,
             self.signal_axis,
@@ -455,6 +481,7 @@ class SpectrumImage:
             companions=self.companions,
             regions=self.regions,
             step=step,
+            done=done,
         )
 
     def to_hyperspy(self):

@@ -243,6 +243,11 @@ def check_factors(channels, pixels, shape):
     return [int(f) for f in factors]
 
 
+def done(name, **parameters):
+    """Return a step as records hold it."""
+    return {"name": name, "parameters": parameters}
+
+
 def call(code, **given):
     """Write the arguments that were given into a call, by the names that they have.
 

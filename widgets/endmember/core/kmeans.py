@@ -20,7 +20,7 @@ from endmember.core.estimators import KEPT_DTYPES
 from endmember.core.kmeans_wide import NARROW, as_points
 from endmember.core.points import as_rows
 from endmember.core.progress import check_callback, is_stopped_by
-from endmember.core.record import record_of
+from endmember.core.record import record_of, results_of
 
 
 class KMeans(ClusterMixin, TransformerMixin, BaseEstimator):
@@ -126,7 +126,8 @@ class KMeans(ClusterMixin, TransformerMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=level_of_caller(),
             )
-        self.record_ = record_of("KMeans", self.get_params(deep=False), rows)
+        settings, found = self.get_params(deep=False), results_of(self)
+        self.record_ = record_of("KMeans", settings, rows, source=X, result=found)
         return self
 
     def predict(self, X):

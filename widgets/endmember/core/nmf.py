@@ -33,7 +33,7 @@ from endmember.core.nmf_starts import (
 from endmember.core.penalties import Penalty
 from endmember.core.poisson import PoissonProblem
 from endmember.core.progress import is_stopped_by
-from endmember.core.record import record_of
+from endmember.core.record import hashed, results_of
 from endmember.core.threads import one_blas_thread
 
 LOSSES = ("poisson", "gaussian")
@@ -206,7 +206,7 @@ class NMF(CountsEstimator):
         if is_first:
             self._warn_of_scaling(spectra)
             self._online = Online(self._first_components(problem, counts), self.loss)
-        record = record_of(type(self).__name__, self.get_params(deep=False), spectra)
+        record = self._record(spectra)
         self._online.take(record.data["sha256"], problem, counts)
         for name in ("objective_history_", "kkt_", "restarts_"):
             self.__dict__.pop(name, None)  # of a fit before
@@ -235,7 +235,9 @@ class NMF(CountsEstimator):
         sums, n_pixels = online.all.sums, online.all.n_pixels
         self.components_ = held.spread(self._in_order(sums, n_pixels, online.components))
         shape = [online.n_pixels, record.data["shape"][1]]
-        self.record_ = replace(record, data={"sha256": online.hash, "shape": shape})
+        data = {"sha256": online.hash, "shape": shape}
+        result = hashed(results_of(self))
+        self.record_ = replace(record, data=data, result=result, method="partial_fit")
 
     def _check_online(self):
         if self.volume or self.smoothness:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from numbers import Real
 
 import numpy as np
@@ -25,7 +26,6 @@ from endmember.core.noise import (
 )
 from endmember.core.products import times, times_squared, weighted_gram
 from endmember.core.progress import check_callback, report
-from endmember.core.record import record_of
 from endmember.core.scaling import (
     WEIGHTINGS,
     choose_scaling,
@@ -38,6 +38,11 @@ SOLVERS = ("auto", "gram", "krylov")
 SMALL = 512  # pixels or channels: all eigenvalues of so few take milliseconds
 MOST_LOOKS = 20  # at a noise edge that moves with the noise that was measured
 MOST_WANTED = 32  # components that Krylov iteration is meant for
+
+
+def is_small(shape, n_wanted):
+    """Whether all eigenvalues take no longer than the wanted ones."""
+    return min(shape) <= SMALL or n_wanted > MOST_WANTED
 
 
 def _takes_blocks(pca):
@@ -203,7 +208,7 @@ class PCA(CountsEstimator):
         if self._moments.shape[0] >= max(2, self.n_components or 0):
             self._check_shape(self._moments.shape)
             self._keep(*self._from_moments(self._moments))
-            self.record_ = record_of("PCA", self.get_params(deep=False), self._moments)
+            self.record_ = replace(self._record(self._moments), form={}, method="partial_fit")
         return self
 
     def _fit(self, spectra):
@@ -219,8 +224,8 @@ class PCA(CountsEstimator):
         """Return the leading components and the scaling, or None where all are to be found."""
         n_wanted = self._n_wanted(spectra.shape)
         is_lazy = isinstance(spectra, LazyRows | LoadedBlocks)
-        is_small = min(spectra.shape) <= SMALL or n_wanted > MOST_WANTED
-        if is_lazy or self.solver == "gram" or (self.solver == "auto" and is_small):
+        takes_all = self.solver == "auto" and is_small(spectra.shape, n_wanted)
+        if is_lazy or self.solver == "gram" or takes_all:
             return None
         scaling = self._choose_scaling(spectra)
         with one_blas_thread():

@@ -424,7 +424,13 @@ def _assembled(decomposition, settings, steps):
         steps=steps + _later_steps(settings, found),
         settings=settings,
         decomposition=decomposition,
-        record=record_of("phase_map", settings, image.spectra),
+        record=record_of(
+            "phase_map",
+            settings,
+            image.spectra,
+            source=image,
+            result={"phases": sums / areas[:, None], "labels": found.labels},
+        ),
     )
 
 

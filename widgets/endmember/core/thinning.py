@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from endmember.core.checks import check_dtype, check_values, is_dask
 from endmember.core.image import SpectrumImage
+from endmember.core.image_parts import done
 from endmember.core.seeds import as_seed
 
 
@@ -85,4 +86,8 @@ def _thin_image(image, fraction, seed, rng):
     else:
         parts = _split(np.asarray(image.counts), fraction, rng)
     code = f"em.thin({image.code}, {fraction!r}, seed={seed!r})"
-    return tuple(image.with_counts(part, code=f"{code}[{i}]") for i, part in enumerate(parts))
+    how = {"fraction": float(fraction), "seed": int(seed)}
+    return tuple(
+        image.with_counts(part, code=f"{code}[{i}]", done=done("thin", **how, part=i))
+        for i, part in enumerate(parts)
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import numba
 import numpy as np
@@ -12,6 +13,7 @@ import scipy.linalg  # noqa: F401  brings a BLAS of its own
 from threadpoolctl import ThreadpoolController
 
 N_PARTS = 16  # of about equal work: enough for any number of threads of a laptop
+CONFIG: Any = numba.config  # its names are set as it is loaded
 SERIAL_BELOW = 1_000_000  # counts that are not zero: less than 5 ms of work
 
 
@@ -26,7 +28,22 @@ def _libraries():
 
 def one_blas_thread():
     """Return a context in which BLAS has one thread."""
-    return _libraries().limit(limits=1, user_api="blas")
+    return blas_threads(1)
+
+
+def blas_threads(n_threads):
+    """Return a context in which BLAS has so many threads; None leaves them as they are."""
+    return _libraries().limit(limits=n_threads, user_api="blas")
+
+
+def most_threads():
+    """Return how many threads Numba may use at most."""
+    return int(CONFIG.NUMBA_NUM_THREADS)
+
+
+def blas_libraries():
+    """Return what is known of every BLAS that is loaded: name, version, threads."""
+    return [library for library in _libraries().info() if library["user_api"] == "blas"]
 
 
 def in_parts(job, parts):

@@ -1,0 +1,89 @@
+"""The script that makes the result of a record again."""
+
+from __future__ import annotations
+
+import inspect
+
+from endmember.core.makers import check_replayable, maker, not_default, settings_of
+from endmember.core.settings import WORDS
+
+OPENERS = ("em.open(", "em.datasets.load(")  # what they return needs nobody's variables
+
+
+def code_of(record):
+    """Return a script of plain calls; see :meth:`Record.to_code`."""
+    check_replayable(record)
+    settings_of(record)  # refuses what cannot be written
+    name = "image" if record.origin else "counts"
+    steps = [f"{name} = {_step_code(name, step)}" for step in record.steps]
+    result = f"result = {_call(record, name)}"
+    imports = ["import endmember as em"]
+    if "np." in result:
+        imports.insert(0, "import numpy as np")
+    lines = [*imports, "", *_comments(record), *_loading(record), *steps, result]
+    return "\n".join(lines) + "\n"
+
+
+def _comments(record):
+    made_with = ", ".join(f"{name} {version}" for name, version in record.versions.items())
+    return [f"# Made with {made_with}; threads: {record.threads}."]
+
+
+def _loading(record):
+    shape, sha256 = tuple(record.data["shape"]), record.data["sha256"]
+    if not record.origin:
+        return [f"# counts: load here those of shape {shape}, sha256", f"# {sha256}"]
+    code, whole = record.origin["code"], tuple(record.origin["shape"])
+    known = code.startswith(OPENERS)
+    first = f"image = {code}" if known else f"# image = {code}, load it here: shape {whole}"
+    hidden = record.origin["hidden"]
+    if any(hidden) and not known:
+        first += f", with {hidden[0]} pixels and {hidden[1]} channels hidden"
+    what = "after these steps" if record.steps else "of what is visible"
+    return [first, f"# image.spectra {what}: shape {shape}, sha256", f"# {sha256}"]
+
+
+def _step_code(name, step):
+    settings = dict(step["parameters"])
+    if step["name"] == "thin":
+        part = settings.pop("part")
+        return f"em.thin({name}, {_spelled_all(settings)})[{part}]"
+    if step["name"] in ("crop", "rebin"):
+        return f"{name}.{step['name']}({_spelled_all(settings)})"
+    raise ValueError(
+        f"the step {step['name']!r} put other counts into the image, which the record does not "
+        "hold; write down yourself how they were made."
+    )
+
+
+def _call(record, name):
+    settings = _spelled_all(not_default(record.estimator, record.parameters))
+    if inspect.isclass(maker(record.estimator)):
+        return f"em.{record.estimator}({settings}).fit({name})"
+    return f"em.{record.estimator}({', '.join(filter(None, [name, settings]))})"
+
+
+def _spelled_all(settings):
+    return ", ".join(f"{key}={spelled(value)}" for key, value in settings.items())
+
+
+def spelled(value):
+    """Return a setting of a record as Python has it.
+
+    Examples
+    --------
+    >>> spelled({"dtype": "<f8", "values": [1.0, "nan"]})
+    'np.array([1.0, np.nan], dtype="<f8")'
+    """
+    if isinstance(value, str):
+        return f"{'-' * (value[0] == '-')}np.{value.strip('-')}" if value in WORDS else repr(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(spelled, value))}]"
+    if not isinstance(value, dict):
+        return repr(value)
+    if set(value) == {"dtype", "values"}:
+        return f'np.array({spelled(value["values"])}, dtype="{value["dtype"]}")'
+    if set(value) == {"estimator", "parameters"}:
+        settings = not_default(value["estimator"], value["parameters"])
+        return f"em.{value['estimator']}({_spelled_all(settings)})"
+    return f"{{{', '.join(f'{key!r}: {spelled(item)}' for key, item in value.items())}}}"
