@@ -26,13 +26,13 @@ class Method:
         What was done to the counts, after "were".
     only : dict of int to callable
         For the works that concern some settings alone: whether these settings are among them.
-    weighting : bool
-        Whether principal components are weighted first, and their works concern it too.
+    uses : dict of str to callable
+        What else had a part, and with which settings; None where it had none.
     """
 
     did: str
     only: dict[int, Callable[[dict], bool]] = field(default_factory=dict)
-    weighting: bool = False
+    uses: dict[str, Callable[[dict], dict | None]] = field(default_factory=dict)
 
 
 def _is(name, *values):
@@ -63,6 +63,18 @@ def _takes_krylov(settings):
     return not is_lazy and wanted is not None and not is_small(settings["shape"], wanted)
 
 
+def _weighted(settings):
+    return {"weighting": settings["weighting"]}
+
+
+def _factorised(settings):
+    return {"loss": "poisson"} if settings["method"] == "nmf" else None
+
+
+def _spread(settings):
+    return {"init": "k-means++"}
+
+
 OF_PCA = {
     1: _is("weighting", "poisson"),
     2: _is("weighting", "biwhiten"),
@@ -83,17 +95,19 @@ METHODS = {
     ),
     "ICA": Method(
         "separated by independent component analysis (FastICA) of principal components",
-        weighting=True,
+        uses={"PCA": _weighted},
     ),
     "Varimax": Method(
         "decomposed by varimax rotation of principal components",
         {2: _is("on", "maps")},
-        weighting=True,
+        uses={"PCA": _weighted},
     ),
-    "NFINDR": Method("unmixed by N-FINDR, the simplex of largest volume", weighting=True),
-    "VCA": Method("unmixed by vertex component analysis", weighting=True),
+    "NFINDR": Method("unmixed by N-FINDR, the simplex of largest volume", uses={"PCA": _weighted}),
+    "VCA": Method("unmixed by vertex component analysis", uses={"PCA": _weighted}),
     "MinimumVolume": Method(
-        "unmixed by the simplex of smallest volume", {2: _is_above("outside", 0)}, weighting=True
+        "unmixed by the simplex of smallest volume",
+        {2: _is_above("outside", 0)},
+        uses={"PCA": _weighted},
     ),
     "MCRALS": Method(
         "resolved by multivariate curve resolution with alternating least squares",
@@ -104,13 +118,16 @@ METHODS = {
     "cluster_sweep": Method(
         "clustered by k-means for several numbers of clusters",
         {1: _asks("silhouette"), 2: _asks("gap"), 3: _asks("stability")},
+        {"KMeans": _spread},
     ),
     "correspondence_analysis": Method("decomposed by correspondence analysis"),
     "fit_abundances": Method(
         "fitted as sums of given endmembers",
         {1: lambda s: s["weights"] != "poisson", 2: lambda s: s["weights"] != "poisson"},
     ),
-    "phase_map": Method("divided into phases", {1: _is("method", "varimax")}, weighting=True),
+    "phase_map": Method(
+        "divided into phases", {1: _is("method", "varimax")}, {"PCA": _weighted, "NMF": _factorised}
+    ),
     "relative_entropy": Method("compared with even maps by their relative entropy"),
 }
 
@@ -151,9 +168,11 @@ def cited(record):
     """Return the works that concern what was done, each once."""
     found = [text for step in record.steps if step["name"] == "thin" for text in _all_of("thin")]
     settings = {**record.parameters, "method_of_fit": record.method, **record.data, **record.form}
-    found += _concerned(record.estimator, settings, METHODS.get(record.estimator, Method("")))
-    if METHODS.get(record.estimator, Method("")).weighting:
-        found += _concerned("PCA", {"weighting": settings.get("weighting")}, METHODS["PCA"])
+    method = METHODS.get(record.estimator, Method(""))
+    found += _concerned(record.estimator, settings, method)
+    for name, settings_of in method.uses.items():
+        part = settings_of(settings)
+        found += [] if part is None else _concerned(name, part, METHODS[name])
     if settings.get("features") == "log-ratio":
         found += _all_of("cluster_features")
     return list(dict.fromkeys(found))

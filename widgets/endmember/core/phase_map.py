@@ -414,9 +414,10 @@ def _assembled(decomposition, settings, steps):
     image, found = decomposition.image, _labelled(decomposition, settings)
     areas = np.bincount(found.labels[found.labels >= 0], minlength=len(found.components))
     sums = _sums(image.spectra, found.labels, len(areas))
+    labels, phases = _folded(image, found.labels), sums / areas[:, None]
     return PhaseMap(
-        labels=_folded(image, found.labels),
-        phases=sums / areas[:, None],
+        labels=labels,
+        phases=phases,
         phase_errors=np.sqrt(sums) / areas[:, None],
         areas=areas,
         components=found.components,
@@ -429,7 +430,7 @@ def _assembled(decomposition, settings, steps):
             settings,
             image.spectra,
             source=image,
-            result={"phases": sums / areas[:, None], "labels": found.labels},
+            result={"phases": phases, "labels": labels},
         ),
     )
 

@@ -123,7 +123,9 @@ class Record:
                 f"this is no record: it lacks {sorted(missing)} and has unknown "
                 f"{sorted(set(kept) - names)}; pass what Record.to_json wrote."
             )
-        return cls(**kept)
+        record = cls(**kept)
+        _check_types(record)
+        return record
 
     def to_code(self) -> str:
         """Return a script that makes the result again, with the settings that are not defaults.
@@ -157,6 +159,24 @@ def _parsed(text):
             f"the JSON is a {type(kept).__name__}, no record; pass what Record.to_json wrote."
         )
     return kept
+
+
+def _check_types(record):
+    """Refuse a record whose parts are of another kind, before anything is done with them."""
+    defaults = {"estimator": "", "threads": 1, "parameters": {}, "data": {}, "versions": {}}
+    defaults |= {"steps": [], "origin": {}, "form": {}, "made_from": {}, "cpu": {}, "blas": []}
+    defaults |= {"method": "", "result": {}}
+    for name, default in defaults.items():
+        if not isinstance(getattr(record, name), type(default)):
+            raise ValueError(
+                f"{name} of the record is {getattr(record, name)!r}, no {type(default).__name__}; "
+                "pass what Record.to_json wrote."
+            )
+    if not {"sha256", "shape"} <= set(record.data):
+        raise ValueError(
+            f"data of the record hold {sorted(record.data)}, but 'sha256' and 'shape' are needed; "
+            "pass what Record.to_json wrote."
+        )
 
 
 def record_of(name, parameters, spectra, *, source=None, result=None, made_from=None):

@@ -8,6 +8,7 @@ from endmember.core.makers import check_replayable, maker, not_default, settings
 from endmember.core.settings import WORDS
 
 OPENERS = ("em.open(", "em.datasets.load(")  # what they return needs nobody's variables
+PLAIN = "em.SpectrumImage(counts)"
 
 
 def code_of(record):
@@ -32,15 +33,20 @@ def _comments(record):
 def _loading(record):
     shape, sha256 = tuple(record.data["shape"]), record.data["sha256"]
     if not record.origin:
-        return [f"# counts: load here those of shape {shape}, sha256", f"# {sha256}"]
-    code, whole = record.origin["code"], tuple(record.origin["shape"])
-    known = code.startswith(OPENERS)
-    first = f"image = {code}" if known else f"# image = {code}, load it here: shape {whole}"
-    hidden = record.origin["hidden"]
-    if any(hidden) and not known:
-        first += f", with {hidden[0]} pixels and {hidden[1]} channels hidden"
+        return [f"# counts: load here those of shape {shape}, sha256 {sha256}"]
     what = "after these steps" if record.steps else "of what is visible"
-    return [first, f"# image.spectra {what}: shape {shape}, sha256", f"# {sha256}"]
+    return [*_opening(record.origin), f"# image.spectra {what}: shape {shape}, sha256 {sha256}"]
+
+
+def _opening(origin):
+    """Return the lines that load an image, comments where only its owner knows how."""
+    code, shape, hidden = origin["code"], tuple(origin["shape"]), origin["hidden"]
+    if code.startswith(OPENERS):
+        return [f"image = {code}"]
+    if code == PLAIN:
+        return [f"# counts: load here those of shape {shape}", f"image = {PLAIN}"]
+    kept = f"shape {shape}, {hidden[0]} pixels and {hidden[1]} channels hidden"
+    return [f"# image: load it here, {code}: {kept}"]
 
 
 def _step_code(name, step):

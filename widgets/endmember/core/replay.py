@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from endmember.core import machine
 from endmember.core.blocks import fingerprint
 from endmember.core.checks import canonical_csr, is_dask, level_of_caller, native
+from endmember.core.decomposition import Decomposition
 from endmember.core.entropy import as_maps
 from endmember.core.image import SpectrumImage
 from endmember.core.kmeans import KMeans
@@ -276,9 +277,8 @@ def _differences(record, data):
     pairs.append(("threads: ", record.threads, numba.get_num_threads()))
     pairs += _differing_parts("processor ", record.cpu, machine.processor())
     pairs += _differing_blas(record.blas, machine.blas())
-    is_known = bool(record.form) and not hasattr(data, "scores")
-    form = form_of(data)["kind"] if is_known else None
-    pairs.append(("counts as ", record.form.get("kind"), form if is_known else None))
+    if record.form and not isinstance(data, Decomposition):
+        pairs.append(("counts as ", record.form["kind"], form_of(data)["kind"]))
     lines = [f"{what}{was} then, {is_now} now" for what, was, is_now in pairs if was != is_now]
     if not record.cpu:
         lines.append("processor and BLAS then are not in the record")
