@@ -153,6 +153,8 @@ class NMF(CountsEstimator):
     True
     """
 
+    _penalty: Penalty | None = None
+
     def __init__(
         self,
         n_components=3,
@@ -348,6 +350,7 @@ class NMF(CountsEstimator):
         """Run from every start to its end."""
         problem = self._problem(counts, held.missing)
         short = self._short(problem)
+        self._penalty = None
         runs: list[Run] = []
         for start in self._starts(held.filled(counts), short):
             if not runs:
@@ -357,17 +360,28 @@ class NMF(CountsEstimator):
                 break
         return runs
 
+    def _refitted(self, counts, fitted, abundances, components):
+        """Return the run from the factors of a fit, with its penalty, to those of other counts."""
+        problem = self._problem(counts)
+        short = self._short(problem)
+        self._penalty = fitted._penalty
+        start = abundances, components
+        self._penalise(problem, short, start)
+        return self._run(problem, short, start, 0)
+
     def _penalise(self, problem, short, start):
         """Weigh the penalties by what is lowered at the first start."""
         if not self.volume and not self.smoothness:
             return
-        begun = self._begun(problem, start)
-        height = begun.components.sum(axis=1).mean() if self.sum_to_one else None
-        found = begun.history[0]
-        weights = self.volume * np.sqrt(found * problem.scale), self.smoothness * found
+        if self._penalty is None:
+            begun = self._begun(problem, start)
+            height = begun.components.sum(axis=1).mean() if self.sum_to_one else None
+            found = begun.history[0]
+            weights = self.volume * np.sqrt(found * problem.scale), self.smoothness * found
+            self._penalty = Penalty(*weights, height)
         for one in (problem, short):
             if one is not None:
-                one.penalty = Penalty(*weights, height)
+                one.penalty = self._penalty
 
     def _starts(self, counts, short):
         rng = check_random_state(self.random_state)
@@ -381,6 +395,8 @@ class NMF(CountsEstimator):
             yield from_chance(counts, self.n_components, rng)
 
     def _begun(self, problem, components):
+        if isinstance(components, tuple):  # abundances too, of a fit before
+            return Run(problem, *components)
         abundances = problem.abundances(components)
         if self.sum_to_one:
             abundances, components = summed_to_one(abundances, components)
