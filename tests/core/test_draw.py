@@ -67,3 +67,34 @@ def test_a_seed_gives_the_counts_that_it_always_gave():
     assert hashlib.sha256(counts.tobytes()).hexdigest()[:16] == "17d2dfac6cc275e3"
     sparse = draw.draw_sparse(ABUNDANCES, ENDMEMBERS, np.random.default_rng(0))
     assert hashlib.sha256(sparse.toarray().tobytes()).hexdigest()[:16] == "1ef3136442034130"
+
+
+def test_fast_draws_have_the_law_of_the_others():
+    rng = np.random.default_rng(0)
+    endmembers = np.array([[0.5, 0.0, 0.2, 0.0], [0.0, 0.0, 0.3, 4.0], [0.0, 0.0, 0.0, 0.0]])
+    abundances = np.tile([1.0, 2.0, 3.0], (20_000, 1))
+    counts = draw.SparseDraws(endmembers)(abundances, rng)
+    assert counts.has_canonical_format
+    assert counts.dtype == np.uint16
+    dense, expected = counts.toarray().astype(float), abundances[0] @ endmembers
+    error = 5 * np.sqrt(np.maximum(expected, 1e-12) / len(dense))
+    assert (np.abs(dense.mean(axis=0) - expected) <= error).all()
+    np.testing.assert_allclose(dense.var(axis=0), expected, rtol=0.06)
+    assert abs(np.corrcoef(dense[:, [0, 2, 3]].T) - np.eye(3)).max() < 0.03
+
+
+def test_fast_draws_of_nothing_are_empty():
+    counts = draw.SparseDraws(np.ones((1, 3)))(np.zeros((2, 1)), np.random.default_rng(0))
+    assert (counts.shape, counts.nnz) == ((2, 3), 0)
+
+
+def test_draws_of_known_sums_keep_them_and_share_them_out_by_abundance():
+    endmembers = np.array([[2.0, 0.0, 1.0], [0.0, 4.0, 0.0]])
+    abundances = np.tile([1.0, 0.5], (4000, 1))
+    abundances[:10] = 0
+    totals = np.arange(4000) % 7
+    counts = draw.SparseDraws(endmembers).of_totals(totals, abundances, np.random.default_rng(0))
+    dense = counts.toarray()
+    np.testing.assert_array_equal(dense.sum(axis=1), totals)
+    expected = totals.sum() * np.array([0.4, 0.4, 0.2])
+    assert stats.chisquare(dense.sum(axis=0), expected).pvalue > 1e-3

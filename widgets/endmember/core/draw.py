@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+from endmember._kernels.draw import drop_counts
+
 BLOCK = 2**22  # counts that are drawn at once: 100 MB of work space
 SMALLEST = np.uint8
+N_GUIDES = 4096  # parts of 1: a channel is found in one step or two
 
 
 def draw_counts(expected, rng):
@@ -73,3 +76,63 @@ def _draw_block(abundances, endmembers, heights, rng):
     smallest = np.result_type(SMALLEST, np.min_scalar_type(counts.max(initial=0)))
     parts = (counts.astype(smallest), channels.astype(np.int32), starts.astype(np.int32))
     return sp.csr_array(parts, shape=shape)
+
+
+class SparseDraws:
+    """Counts drawn from the same spectra again and again, as fast as they can be listed.
+
+    They follow the same law as those of :func:`draw_sparse`, from other random numbers.
+
+    Parameters
+    ----------
+    endmembers : ndarray of shape (n_components, n_channels)
+        Expected counts of the pure spectra, none below zero.
+    """
+
+    def __init__(self, endmembers):
+        self.heights = endmembers.sum(axis=1)
+        sums = np.cumsum(endmembers, axis=1)
+        last = np.maximum(sums[:, -1:], 1e-300)
+        self._edges = np.where(sums < last, sums / last, 1.0)
+        parts = np.arange(N_GUIDES) / N_GUIDES
+        found = [np.searchsorted(edges, parts, side="right") for edges in self._edges]
+        self._guide = np.array(found, dtype=np.int32)
+
+    def __call__(self, abundances, rng):
+        """Return ``counts ~ Poisson(abundances @ endmembers)`` as a CSR array of unsigned int.
+
+        Parameters
+        ----------
+        abundances : ndarray of shape (n_pixels, n_components)
+            How much of each is in every pixel.
+        rng : numpy.random.Generator
+            Where chance comes from.
+        """
+        return self._dropped(rng.poisson(abundances * self.heights), rng)
+
+    def of_totals(self, totals, abundances, rng):
+        """Return counts with the same law, of pixels whose sums are known.
+
+        Parameters
+        ----------
+        totals : ndarray of int, shape (n_pixels,)
+            Counts of every pixel, which abundances share out among the endmembers.
+        abundances, rng
+            As for a call; where no counts are expected, the mean pixel is.
+        """
+        shares = abundances * self.heights
+        sums = shares.sum(axis=1, keepdims=True)
+        shares = np.where(sums > 0, shares, shares.mean(axis=0)) / np.where(sums > 0, sums, 1.0)
+        shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-300)
+        return self._dropped(rng.multinomial(totals, shares), rng)
+
+    def _dropped(self, numbers, rng):
+        """Return so many counts of each component in every pixel, each in a channel by chance."""
+        most, n_rows = int(numbers.sum(axis=1).max(initial=0)), len(numbers)
+        kind = np.uint16 if most < 2**16 else np.uint32
+        indptr = np.empty(n_rows + 1, dtype=np.int32)
+        indices, values = np.empty(numbers.sum(), dtype=np.int32), np.empty(numbers.sum(), kind)
+        drop_counts(rng, numbers, self._edges, self._guide, indptr, indices, values)
+        held = slice(int(indptr[-1]))
+        shape = n_rows, self._edges.shape[1]
+        return sp.csr_array((values[held].copy(), indices[held].copy(), indptr), shape=shape)

@@ -6,20 +6,21 @@ import warnings
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numba
 import numpy as np
 from scipy import stats
 from scipy.sparse.linalg import eigsh
 from sklearn.exceptions import ConvergenceWarning
 
 from endmember.core.blocks import row_blocks
-from endmember.core.draw import draw_counts, draw_sparse
+from endmember.core.draw import SparseDraws, draw_counts
 from endmember.core.moments import Moments
 from endmember.core.nmf import NMF
 from endmember.core.noise import EDGE_MARGIN
 from endmember.core.products import block_marginals
 from endmember.core.progress import check_callback, report
 from endmember.core.seeds import as_seed
-from endmember.core.threads import one_blas_thread
+from endmember.core.threads import in_parts, one_blas_thread
 
 MOST = 16  # components that are looked for
 FEW, MANY = 2, 8  # simulations: where they settle it, and where they do not
@@ -30,7 +31,7 @@ TRACY_WIDOM = 1.268  # the standard deviation of that law
 ROUNDS = 1  # of NMF: the noise only needs to know about how many counts are expected where
 FAINT_PIXEL = 0.1  # of the counts of a mean pixel
 FAINT_CHANNEL = 20.0  # counts
-SPARSE_BELOW = 0.2  # counts a channel: fewer are drawn count by count
+SPARSE_BELOW = 1.0  # counts a channel: fewer are drawn count by count
 BLOCK = 2**22  # numbers that are worked out at once
 PRECISION = 1e-4  # of an eigenvalue
 
@@ -118,12 +119,14 @@ def poisson_sequence(spectra, *, gain=1.0, most=None, seed=0, callback=None):
     sums = _marginals(spectra)
     most = min(MOST if most is None else most, *spectra.shape)
     scaled = _Scaled(sums, gain)
-    observed = scaled.leading(row_blocks(spectra), most) / gain
+    with one_blas_thread():
+        observed = scaled.leading(row_blocks(spectra), most) / gain
     tried: list[Known] = []
     is_open = True
     while is_open and len(tried) < most - 1:
         k = len(tried) + 1
-        draws = Draws(fitted(spectra, k, sums), scaled, gain, np.random.SeedSequence([seed, k]))
+        model, seeds = fitted(spectra, k, sums), np.random.SeedSequence([seed, k])
+        draws = Draws(model, sums[0], scaled, gain, seeds)
         tried.append(_settle(observed[k], draws, _Share(callback, k, most)))
         is_open = bool(observed[k] > tried[-1].limit)
     expected, spread, n, limits = np.array(tried).reshape(-1, 4).T
@@ -143,12 +146,15 @@ class Known(NamedTuple):
 def _settle(observed, draws, tell):
     """Simulate an eigenvalue until it is settled whether the observed one is higher."""
     found: list[float] = []
-    while len(found) < MANY:
-        found.append(draws.next_eigenvalue())
-        tell(len(found) / MANY)
-        if len(found) == FEW and not min(found) <= observed <= FAR * max(found):
-            return Known(*_mean_and_spread(found), FEW, FAR * max(found))
+    for enough in (FEW, MANY):
+        while len(found) < enough:
+            found += draws.eigenvalues(min(numba.get_num_threads(), enough - len(found)))
+            tell(len(found) / MANY)
+        if enough == FEW and not min(found) <= observed <= FAR * max(found):
+            break
     mean, spread = _mean_and_spread(found)
+    if len(found) == FEW:
+        return Known(mean, spread, FEW, FAR * max(found))
     by_chance = stats.t.isf(DOUBT, MANY - 1) * spread * np.sqrt(1 + 1 / MANY)
     in_theory = SURE * tracy_widom_width(*draws.shape) * mean
     return Known(mean, spread, MANY, mean + max(EDGE_MARGIN * mean, by_chance, in_theory))
@@ -209,11 +215,10 @@ def _root(sums, faint):
 
 def _highest(matrix, n):
     """Return the highest eigenvalues of a symmetric matrix, falling."""
-    with one_blas_thread():
-        if n > len(matrix) // 4:
-            return np.linalg.eigvalsh(matrix)[::-1][:n]
-        start = np.random.default_rng(0).standard_normal(len(matrix))
-        return eigsh(matrix, n, v0=start, tol=PRECISION, return_eigenvectors=False)[::-1]
+    if n > len(matrix) // 4:
+        return np.linalg.eigvalsh(matrix)[::-1][:n]
+    start = np.random.default_rng(0).standard_normal(len(matrix))
+    return eigsh(matrix, n, v0=start, tol=PRECISION, return_eigenvectors=False)[::-1]
 
 
 class Draws:
@@ -223,6 +228,9 @@ class Draws:
     ----------
     model : tuple of ndarray
         Abundances of shape (n_pixels, n_components) and components of (n_components, n_channels).
+    sums : ndarray of shape (n_pixels,)
+        Of the measured pixels. Few counts are drawn with the same sums: there, sums of a sum that
+        was drawn itself would scatter twice.
     scaled : _Scaled
         How counts are scaled.
     gain : float
@@ -231,27 +239,32 @@ class Draws:
         Where chance comes from.
     """
 
-    def __init__(self, model, scaled, gain, seeds):
+    def __init__(self, model, sums, scaled, gain, seeds):
         abundances, self.components = model
         self.abundances, self.scaled, self.gain = abundances / gain, scaled, gain
         self.shape = len(abundances), self.components.shape[1]
-        self._rng = np.random.default_rng(seeds)
-        mean = (self.abundances @ self.components.sum(axis=1)).mean() / self.shape[1]
+        self._totals, self._seeds = np.rint(sums / gain).astype(np.int64), seeds
+        mean = self._totals.mean() / self.shape[1]
         self._draw = self._draw_sparse if mean < SPARSE_BELOW else self._draw_dense
+        self._sparse = SparseDraws(self.components)
         held = min(1.0, mean / SPARSE_BELOW) * self.shape[1]  # numbers that a pixel takes
         self._n_rows = max(1, int(BLOCK / max(held, 1.0)))
 
-    def next_eigenvalue(self):
-        """Return the first eigenvalue of new counts that is not of the model."""
-        parts = range(0, self.shape[0], self._n_rows)
-        blocks = (self._draw(self.abundances[i : i + self._n_rows]) for i in parts)
+    def eigenvalues(self, n):
+        """Return the first eigenvalue that is not of the model, of counts drawn so many times."""
+        with one_blas_thread():
+            return in_parts(self._eigenvalue, [(seed,) for seed in self._seeds.spawn(n)])
+
+    def _eigenvalue(self, seed):
+        rng, parts = np.random.default_rng(seed), range(0, self.shape[0], self._n_rows)
+        blocks = (self._draw(slice(i, i + self._n_rows), rng) for i in parts)
         return float(self.scaled.leading(blocks, len(self.components) + 1, self.gain)[-1])
 
-    def _draw_sparse(self, abundances):
-        return draw_sparse(abundances, self.components, self._rng)
+    def _draw_sparse(self, rows, rng):
+        return self._sparse.of_totals(self._totals[rows], self.abundances[rows], rng)
 
-    def _draw_dense(self, abundances):
-        return draw_counts(abundances @ self.components, self._rng)
+    def _draw_dense(self, rows, rng):
+        return draw_counts(self.abundances[rows] @ self.components, rng)
 
 
 def fitted(spectra, n_components, sums):
