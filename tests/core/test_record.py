@@ -12,6 +12,7 @@ import numba
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import sklearn.decomposition
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -196,3 +197,7 @@ def test_estimators_among_settings_come_back_with_their_own():
     assert type(found) is em.NMF
     assert found.callback is None
     assert plain(found) == plain(model)
+
+
+def test_of_estimators_of_other_packages_only_the_kind_is_kept():
+    assert plain(sklearn.decomposition.NMF(2))["object"].endswith("NMF")

@@ -24,7 +24,7 @@ from sklearn.exceptions import ConvergenceWarning
 import endmember as em
 from endmember.core.blocks import fingerprint
 from endmember.core.citations import METHODS, dois, references
-from endmember.core.makers import FUNCTIONS
+from endmember.core.makers import FUNCTIONS, data_argument
 from endmember.core.record import FORMAT, MAIN, Record
 
 RNG = np.random.default_rng(3)
@@ -146,13 +146,20 @@ def test_every_public_estimator_and_every_function_with_a_record_is_tried():
     assert set(METHODS) == estimators | set(FUNCTIONS)
 
 
-def test_every_function_that_leaves_a_record_can_be_replayed():
+def test_every_public_function_that_leaves_a_record_can_be_replayed():
     named = set()
     for path in Path(em.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "record_of":
                 named |= {arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant)}
-    assert named - set(FUNCTIONS) == {"KMeans"}
+    functions = {name for name in named & set(em.__all__) if not inspect.isclass(getattr(em, name))}
+    assert functions == set(FUNCTIONS)
+
+
+def test_the_counts_are_the_first_argument_that_is_no_setting():
+    record = em.fit_abundances(COUNTS, PURE).record
+    assert data_argument(record) == (0, "spectra")
+    assert data_argument(replace(record, parameters={"spectra": None})) == (1, "endmembers")
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -23,7 +23,7 @@ def maker(name):
     package = import_module("endmember")
     thing = getattr(package, name) if name in package.__all__ else None
     is_estimator = inspect.isclass(thing) and issubclass(thing, BaseEstimator)
-    if not is_estimator and name not in FUNCTIONS:
+    if thing is None or not (is_estimator or name in FUNCTIONS):
         raise ValueError(
             f"the record is of {name!r}, which endmember {package.__version__} cannot make again; "
             "use the release that is named in its versions."
@@ -50,6 +50,13 @@ def check_replayable(record):
             "random_state was None, so that random work began anywhere; set it to a whole number, "
             "and make the result anew."
         )
+
+
+def data_argument(record):
+    """Return which argument the counts are: the first that is no setting, and where it stands."""
+    names = list(inspect.signature(maker(record.estimator)).parameters)
+    position = next(i for i, name in enumerate(names) if name not in record.parameters)
+    return position, names[position]
 
 
 def settings_of(record):

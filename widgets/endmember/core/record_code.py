@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from endmember.core.makers import check_replayable, maker, not_default, settings_of
+from endmember.core.makers import check_replayable, data_argument, maker, not_default, settings_of
 from endmember.core.settings import WORDS
 
 OPENERS = ("em.open(", "em.datasets.load(")  # what they return needs nobody's variables
@@ -66,7 +66,9 @@ def _call(record, name):
     settings = _spelled_all(not_default(record.estimator, record.parameters))
     if inspect.isclass(maker(record.estimator)):
         return f"em.{record.estimator}({settings}).fit({name})"
-    return f"em.{record.estimator}({', '.join(filter(None, [name, settings]))})"
+    position, argument = data_argument(record)
+    given = [name, settings] if position == 0 else [settings, f"{argument}={name}"]
+    return f"em.{record.estimator}({', '.join(filter(None, given))})"
 
 
 def _spelled_all(settings):

@@ -20,7 +20,7 @@ from endmember.core.decomposition import Decomposition
 from endmember.core.entropy import as_maps
 from endmember.core.image import SpectrumImage
 from endmember.core.kmeans import KMeans
-from endmember.core.makers import check_replayable, maker, settings_of
+from endmember.core.makers import check_replayable, data_argument, maker, settings_of
 from endmember.core.progress import check_callback
 from endmember.core.record import Record, form_of
 from endmember.core.sources import as_spectrum_image
@@ -155,7 +155,8 @@ class Job:
         """Do the work."""
         if not self._is_class:
             hears = "callback" in inspect.signature(self.thing).parameters
-            return self.thing(data, **self.settings, **({"callback": callback} if hears else {}))
+            given = {data_argument(self.record)[1]: data, **self.settings}
+            return self.thing(**given, **({"callback": callback} if hears else {}))
         estimator = self.thing(**self.settings).set_params(callback=callback).fit(data)
         return estimator.set_params(callback=None)  # a result holds on to nobody's function
 

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 UNRECORDED = ("callback",)  # says how to watch the work, not what it is
+OURS = "endmember."  # estimators of other packages may have the same names
 WORDS = {repr(value): value for value in (float("nan"), float("inf"), -float("inf"))}
 
 
@@ -16,7 +17,7 @@ def plain(value):
     """Return a setting as JSON has it.
 
     Arrays become dictionaries of their dtype and values, what is no finite number a word,
-    estimators their name and settings. Of anything else only the kind is kept.
+    estimators of this package their name and settings. Of anything else only the kind is kept.
 
     Examples
     --------
@@ -39,7 +40,7 @@ def _plain_many(value):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | range):
         return [plain(item) for item in value]
-    if isinstance(value, BaseEstimator):
+    if isinstance(value, BaseEstimator) and type(value).__module__.startswith(OURS):
         return {"estimator": type(value).__name__, "parameters": plain_parameters(value)}
     if hasattr(value, "__array__") and np.asarray(value).dtype.kind in "biuf":
         value = np.asarray(value)
