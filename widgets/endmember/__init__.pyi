@@ -3,6 +3,8 @@ from .core import metrics as metrics
 from .core.abundances import fit_abundances as fit_abundances
 from .core.axes import Axis as Axis
 from .core.bayes import BayesianUnmixing as BayesianUnmixing
+from .core.bootstrap import Bootstrap as Bootstrap
+from .core.bootstrap import bootstrap as bootstrap
 from .core.checks import ScaledCountsWarning as ScaledCountsWarning
 from .core.cluster_features import cluster_features as cluster_features
 from .core.clusters import ClusterSweep as ClusterSweep
@@ -29,8 +31,8 @@ from .core.phase_map import PhaseMap as PhaseMap
 from .core.phase_map import phase_map as phase_map
 from .core.phase_map import phase_sensitivity as phase_sensitivity
 from .core.progress import CancelledError as CancelledError
-from .core.replay import replay as replay
 from .core.rank_rules import RankRule as RankRule
+from .core.replay import replay as replay
 from .core.rotation import ICA as ICA
 from .core.rotation import Varimax as Varimax
 from .core.silhouette import silhouette as silhouette
