@@ -48,6 +48,7 @@ ESTIMATORS = {
 }
 SWEEP = {"features": "log-ratio", "criteria": ("gap", "stability", "silhouette"), "n_init": 2}
 CALLS = {
+    "bootstrap": (COUNTS, {"estimator": em.PCA(3), "n_draws": 3, "seed": 5}),
     "fit_abundances": (COUNTS, {"endmembers": PURE, "window": (3, 25)}),
     "cluster_sweep": (COUNTS, {"k_range": [2, 3], "n_references": 2, "seed": 5, **SWEEP}),
     "correspondence_analysis": (COUNTS, {"n_components": 2}),
@@ -82,6 +83,9 @@ def fitted(name):
         if name in ESTIMATORS:
             return COUNTS, ESTIMATORS[name].fit(COUNTS)
         data, settings = CALLS[name]
+        if name == "bootstrap":
+            settings = {**settings, "estimator": settings["estimator"].fit(data), "image": data}
+            return data, em.bootstrap(**settings)
         return data, getattr(em, name)(data, **settings)
 
 
@@ -514,6 +518,7 @@ SETTINGS_THAT_MATTER = {
     "NMF": [{"n_restarts": 1, "volume": 0.1}, {"loss": "gaussian"}],
     "MCRALS": [{"constraints": ["unimodal_spectra", "nonnegative_spectra"]}],
     "cluster_sweep": [{"criteria": ["silhouette", "gap", "stability"]}],
+    "bootstrap": [{"kind": "thinning"}],
     "fit_abundances": [{"weights": "none"}],
 }
 

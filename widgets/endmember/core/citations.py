@@ -59,7 +59,7 @@ def _takes_krylov(settings):
     """Whether principal components were looked for by Krylov iteration."""
     if settings.get("solver") != "auto":
         return settings.get("solver") == "krylov"
-    wanted, is_lazy = settings["n_components"], settings.get("kind") == "dask"
+    wanted, is_lazy = settings["n_components"], settings.get("held_as") == "dask"
     return not is_lazy and wanted is not None and not is_small(settings["shape"], wanted)
 
 
@@ -114,6 +114,10 @@ METHODS = {
         {3: _has("unimodal")},
     ),
     "BayesianUnmixing": Method("unmixed by Gibbs sampling of the posterior distribution"),
+    "bootstrap": Method(
+        "drawn again and fitted, which gives standard errors and bands",
+        {1: _is("kind", "parametric"), 2: _is("kind", "thinning")},
+    ),
     "KMeans": Method("clustered by k-means", {2: _is("init", "k-means++")}),
     "cluster_sweep": Method(
         "clustered by k-means for several numbers of clusters",
@@ -167,7 +171,8 @@ def dois(text):
 def cited(record):
     """Return the works that concern what was done, each once."""
     found = [text for step in record.steps if step["name"] == "thin" for text in _all_of("thin")]
-    settings = {**record.parameters, "method_of_fit": record.method, **record.data, **record.form}
+    known = {"method_of_fit": record.method, "held_as": record.form.get("kind"), **record.data}
+    settings = {**known, **record.parameters}
     method = METHODS.get(record.estimator, Method(""))
     found += _concerned(record.estimator, settings, method)
     for name, settings_of in method.uses.items():
@@ -175,6 +180,8 @@ def cited(record):
         found += [] if part is None else _concerned(name, part, METHODS[name])
     if settings.get("features") == "log-ratio":
         found += _all_of("cluster_features")
+    for kept in record.made_from.values():
+        found += cited(type(record)(**kept))
     return list(dict.fromkeys(found))
 
 

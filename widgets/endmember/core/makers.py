@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from endmember.core.settings import plain, revived
 
 FUNCTIONS = (
+    "bootstrap",
     "cluster_sweep",
     "correspondence_analysis",
     "fit_abundances",

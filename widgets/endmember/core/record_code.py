@@ -63,12 +63,21 @@ def _step_code(name, step):
 
 
 def _call(record, name):
-    settings = _spelled_all(not_default(record.estimator, record.parameters))
+    spelt = {
+        key: spelled(value) + (f".fit({name})" if _is_fitted(record, key, value) else "")
+        for key, value in not_default(record.estimator, record.parameters).items()
+    }
+    settings = ", ".join(f"{key}={text}" for key, text in spelt.items())
     if inspect.isclass(maker(record.estimator)):
         return f"em.{record.estimator}({settings}).fit({name})"
     position, argument = data_argument(record)
     given = [name, settings] if position == 0 else [settings, f"{argument}={name}"]
     return f"em.{record.estimator}({', '.join(filter(None, given))})"
+
+
+def _is_fitted(record, name, value):
+    """Whether a setting is an estimator that was fitted to the same counts."""
+    return name in record.made_from and isinstance(value, dict) and "estimator" in value
 
 
 def _spelled_all(settings):

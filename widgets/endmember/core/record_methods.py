@@ -124,6 +124,9 @@ def _step(step, unit):
 
 def _made_from(record):
     for name, made in record.made_from.items():
+        if name == "estimator":
+            yield f"The {made['estimator']} had been fitted to the same counts."
+            continue
         hash_of = made["data"]["sha256"][:12]
         yield (
             f"Their {name.replace('_', ' ')} came from {made['estimator']} of counts with SHA-256 "

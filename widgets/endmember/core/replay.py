@@ -12,6 +12,7 @@ from typing import Any
 import numba
 import numpy as np
 import scipy.sparse as sp
+from sklearn.base import BaseEstimator
 
 from endmember.core import machine
 from endmember.core.blocks import fingerprint
@@ -155,10 +156,18 @@ class Job:
         """Do the work."""
         if not self._is_class:
             hears = "callback" in inspect.signature(self.thing).parameters
-            given = {data_argument(self.record)[1]: data, **self.settings}
+            given = {data_argument(self.record)[1]: data, **self._fitted_settings(data)}
             return self.thing(**given, **({"callback": callback} if hears else {}))
         estimator = self.thing(**self.settings).set_params(callback=callback).fit(data)
         return estimator.set_params(callback=None)  # a result holds on to nobody's function
+
+    def _fitted_settings(self, data):
+        """Return settings in which an estimator that was fitted to the same counts is so again."""
+        fitted = dict(self.settings)
+        for name in self.record.made_from:
+            if isinstance(fitted.get(name), BaseEstimator):
+                fitted[name].fit(data)
+        return fitted
 
     def _is_it(self, data):
         wanted = self.record.data
