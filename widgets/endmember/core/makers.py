@@ -26,8 +26,9 @@ def maker(name):
     is_estimator = inspect.isclass(thing) and issubclass(thing, BaseEstimator)
     if thing is None or not (is_estimator or name in FUNCTIONS):
         raise ValueError(
-            f"the record is of {name!r}, which endmember {package.__version__} cannot make again; "
-            "use the release that is named in its versions."
+            f"the record is of {name!r}, which endmember {package.__version__} cannot make again "
+            "by itself; call it with the parameters of the record, in the release that is named in "
+            "its versions."
         )
     return thing
 
