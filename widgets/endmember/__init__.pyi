@@ -11,6 +11,8 @@ from .core.clusters import ClusterSweep as ClusterSweep
 from .core.clusters import cluster_sweep as cluster_sweep
 from .core.correspondence import CorrespondenceAnalysis as CorrespondenceAnalysis
 from .core.correspondence import correspondence_analysis as correspondence_analysis
+from .core.cross_validation import CrossValidation as CrossValidation
+from .core.cross_validation import cross_validate as cross_validate
 from .core.decomposition import Decomposition as Decomposition
 from .core.decomposition import decompose as decompose
 from .core.entropy import RelativeEntropy as RelativeEntropy
@@ -31,6 +33,8 @@ from .core.phase_map import PhaseMap as PhaseMap
 from .core.phase_map import phase_map as phase_map
 from .core.phase_map import phase_sensitivity as phase_sensitivity
 from .core.progress import CancelledError as CancelledError
+from .core.rank_report import RankReport as RankReport
+from .core.rank_report import rank_report as rank_report
 from .core.rank_rules import RankRule as RankRule
 from .core.replay import replay as replay
 from .core.rotation import ICA as ICA

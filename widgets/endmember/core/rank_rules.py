@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -220,10 +220,10 @@ def at_most(rank, most):
     return f"as many as were looked for: raise most={most}." if rank >= most else ""
 
 
-def leading_run(is_above, n_known=1):
-    """Return how many lead without a gap, the first `n_known` taken for granted."""
-    below = np.flatnonzero(~np.asarray(is_above, dtype=bool)[n_known:])
-    return n_known + int(below[0]) if below.size else max(n_known, len(is_above))
+def leading_run(is_above):
+    """Return how many lead without a gap, the first taken for granted."""
+    below = np.flatnonzero(~np.asarray(is_above, dtype=bool)[1:])
+    return 1 + int(below[0]) if below.size else max(1, len(is_above))
 
 
 # rules that look at the scree
@@ -292,18 +292,20 @@ def edge(case):
 def biwhitened_edge(case):
     """How many stand above the same edge where Sinkhorn's scaling makes the noise flat."""
     try:
-        return _above_edge(case.biwhitened)
+        found = _above_edge(case.biwhitened)
     except ValueError as error:
         raise CannotSayError(f"too few counts: {error}") from error
+    lost = np.subtract(case.shape, taking_part(case.biwhitened))
+    if not lost.any():
+        return found
+    return replace(found, note=f"{lost[0]} pixels and {lost[1]} channels of few counts left out.")
 
 
 def _above_edge(pca):
     scree, (n_pixels, n_channels) = scree_of(pca), taking_part(pca)
     limit = noise_limit(n_pixels, n_channels)
     rank = max(1, int(np.count_nonzero(scree > limit)))
-    left_out = pca.pixel_scale_.size - n_pixels, pca.channel_scale_.size - n_channels
-    note = "" if not any(left_out) else f"{left_out[0]} pixels and {left_out[1]} channels left out."
-    return Found(rank, numbered(scree[:SHOWN]), scree[:SHOWN], limit, note=note)
+    return Found(rank, numbered(scree[:SHOWN]), scree[:SHOWN], limit)
 
 
 def noise_limit(n_pixels, n_channels):
