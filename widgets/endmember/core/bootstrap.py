@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import closing
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -211,9 +212,9 @@ def bootstrap(
     than percentiles of as many draws. Components without a sign, drawn from their model, are not
     shifted by the bias: expected counts below zero are drawn as zero, which adds a bias of its own.
 
-    Bands hold the truth as often as they say where it lies some standard errors above zero. Where
-    a truth that is not zero lies nearer, estimates end at zero too often, and so do bands: no
-    bootstrap mends this [3]_. Nor can draws tell of a bias that the fit itself has, such as that
+    Bands hold the truth as often as they say where it lies some standard errors above zero, and
+    where it is zero nearly always. A truth that lies between is missed more often, above all by
+    bands that end at zero: no bootstrap mends this [3]_. Nor can draws tell of a bias that the fit itself has, such as that
     of :class:`NFINDR`, which takes for pure what noise has carried farthest out, of
     :class:`MinimumVolume`, or of NMF where pixels hold few counts.
 
@@ -325,16 +326,17 @@ class Draws:
 def _take(refits, n_draws, weights, callback):
     """Return the draws, and how many refits ended before they were done."""
     draws, n_open, was_stopped = Draws(refits.fit, weights), 0, False
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")  # of all threads
-        each = refits.each(n_draws)
+    with (
+        warnings.catch_warnings(record=True) as caught,  # of all threads
+        closing(refits.each(n_draws)) as each,
+    ):
+        warnings.simplefilter("always")
         for i, refit in enumerate(each):
             draws.add(refit)
             n_open += refit is not None and not refit.has_settled
-            if is_stopped_by(callback, (i + 1) / n_draws):
-                was_stopped = True
+            was_stopped = is_stopped_by(callback, (i + 1) / n_draws)
+            if was_stopped:
                 break
-        each.close()
     if len(draws.angles) < FEWEST:
         _refuse(draws, was_stopped, refits.error)
     # What a stopped fit warns of is the stop.
