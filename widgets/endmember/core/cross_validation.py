@@ -31,6 +31,7 @@ FLOOR = 1e-3  # of the mean spectrum in every prediction: no count is impossible
 LINEAR = 1e-6  # of the largest predicted count
 TRIED = 3  # pixels that tell whether a model is linear
 ROUNDING = 1e-4  # of a quantum
+SINGLE = 1e-6  # of a number in single precision
 DIVISORS = range(1, 9)  # few counts may all lie some quanta apart
 
 
@@ -225,13 +226,14 @@ def checked_counts(image):
     spectra = stack_blocks(PCA()._check_spectra(data, reset=True))
     check_any(spectra)
     check_whole(spectra)
-    return spectra
+    return whole(spectra, 1)
 
 
 def check_whole(spectra, gain=1.0):
     """Refuse numbers that are no multiples of one quantum, and say which would make them counts."""
     values = spectra.data if sp.issparse(spectra) else spectra
-    if values.dtype.kind != "f" or is_whole(values / gain if gain != 1 else values):
+    is_counted = gain == 1 and values.dtype.kind != "f"
+    if is_counted or is_whole(values / gain):
         return
     quantum = quantum_of(values)
     cure = (
@@ -247,7 +249,7 @@ def check_whole(spectra, gain=1.0):
 
 def is_whole(values):
     """Whether all values are whole numbers, but for rounding."""
-    return bool(np.all(np.abs(values - np.rint(values)) <= ROUNDING))
+    return bool(np.all(np.abs(values - np.rint(values)) <= ROUNDING + SINGLE * np.abs(values)))
 
 
 def whole(spectra, gain):

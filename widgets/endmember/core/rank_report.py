@@ -21,7 +21,7 @@ from endmember.core.noise import NoiseWarning, describe_noise
 from endmember.core.pca import PCA
 from endmember.core.progress import CancelledError, Progress, check_callback
 from endmember.core.rank_report_html import report_html
-from endmember.core.rank_rules import SCREE_RULES, Case, RankRule, ask
+from endmember.core.rank_rules import SCREE_RULES, Case, RankRule, ask, noise_of
 from endmember.core.rank_rules_held_out import HELD_OUT_RULES
 from endmember.core.rank_rules_simulated import DRAWN_RULES, SEQUENCE
 from endmember.core.record import Record, record_of
@@ -293,10 +293,9 @@ class _Work:
     def look_at_counts(self, is_scaled):
         """Say what is wrong with the counts."""
         gain, found = self._settings["gain"], []
-        pca = self._case.pca
         if not is_scaled:  # which a warning of its own says
-            noise = pca.noise_variance_, pca.noise_correlation_
-            found.append(describe_noise(*noise, "biwhiten"))
+            variance, correlation = noise_of(self._case)
+            found.append(describe_noise(variance, correlation, "biwhiten"))
         if self._image is not None:
             found += [_drift(self._image, gain, self._settings["seed"]), _spikes(self._image, gain)]
         self.report = replace(self.report, warnings=tuple(filter(None, found)))

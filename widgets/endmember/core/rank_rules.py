@@ -10,7 +10,9 @@ import numpy as np
 
 from endmember.core.image import SpectrumImage
 from endmember.core.noise import EDGE_MARGIN, noise_edge, noise_median
+from endmember.core.noise import FEWEST as FEWEST_OF_BULK
 from endmember.core.pca import PCA
+from endmember.core.products import near_diagonals
 
 MAX_POINTS = 20  # of the scree, that HyperSpy draws its line through
 FEWEST = 20  # eigenvalues: the median of fewer moves with the components themselves
@@ -173,6 +175,24 @@ def taking_part(pca):
 def scree_of(pca):
     """Return all eigenvalues that are not zero for want of pixels or channels."""
     return pca.scree_[: min(taking_part(pca))]
+
+
+def noise_of(case):
+    """Return the variance of the noise over that expected, and its correlation between channels.
+
+    Where noise is so strong or so blurred that no bulk of eigenvalues stays below the edge, by the
+    median of all of them, and by what is left of neighbouring channels without `most` components.
+    """
+    pca, shape = case.pca, case.shape
+    if np.isfinite(pca.noise_variance_) or min(shape) < FEWEST_OF_BULK + case.most:
+        return pca.noise_variance_, pca.noise_correlation_
+    squares, beside = near_diagonals(case.spectra, pca.pixel_scale_**2 / shape[0])
+    axes, values = pca._axes, pca.explained_variance_
+    squares = (squares * pca.channel_scale_**2 - values @ axes**2).clip(min=0.0)
+    beside = beside[:-1] * pca.channel_scale_[:-1] * pca.channel_scale_[1:]
+    beside = beside - values @ (axes[:, :-1] * axes[:, 1:])
+    expected = np.sqrt(squares[:-1] * squares[1:]).sum()
+    return np.median(case.scree) / noise_median(*shape), beside.sum() / max(expected, 1e-300)
 
 
 def ask(name, asked, case, seconds):

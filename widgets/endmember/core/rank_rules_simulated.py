@@ -60,6 +60,7 @@ def parallel(case):
     ----------
     J. L. Horn, Psychometrika 30 (1965) 179, doi:10.1007/BF02289447.
     """
+    _check_enough(case)
     rng = np.random.default_rng(case.seed)
     pixel_sums, channel_sums = marginals(case.spectra)
     amounts = pixel_sums[:, None] / case.gain
@@ -67,9 +68,20 @@ def parallel(case):
     drawn = []
     for i in range(N_DRAWS):
         counts = draw_rank_one(amounts, spectrum, rng)
-        drawn.append(scree_of(PCA(1, solver="gram")._fit_within(counts))[1])
+        drawn.append(_second(counts))
         case.tell((i + 1) / N_DRAWS)
     return _beyond_drawn(case, drawn)
+
+
+def _second(counts):
+    """Return the second eigenvalue of counts, the highest of their noise; zero without one."""
+    scree = scree_of(PCA(1, solver="gram")._fit_within(counts))
+    return scree[1] if len(scree) > 1 else 0.0
+
+
+def _check_enough(case):
+    if len(case.scree) < 2:
+        raise CannotSayError("too small: there is a single eigenvalue.")
 
 
 def draw_rank_one(amounts, spectrum, rng):
@@ -91,6 +103,7 @@ def flips(case):
     ----------
     D. Hong, Y. Sheng and E. Dobriban (2020), doi:10.48550/arXiv.2012.02985.
     """
+    _check_enough(case)
     scores, _ = case.pca.noise_units(case.spectra)
     first = scores[:, :1], case.pca._axes[:1]
     rows = _Rows(case.spectra, case.pca.pixel_scale_, case.pca.channel_scale_, *first)
@@ -152,8 +165,6 @@ def _beyond_drawn(case, drawn):
     may be the highest of their noise.
     """
     n = min(case.most, len(case.scree))
-    if n < 2:
-        raise CannotSayError("too small: there is a single eigenvalue.")
     # the scatter of a few draws is itself uncertain: never less than that of even noise
     scatter = max(np.std(drawn, ddof=1), SCATTER * noise_width(*case.shape) * np.mean(drawn))
     limit = np.mean(drawn) + FAR * scatter
