@@ -5,6 +5,8 @@ import pytest
 import traitlets as tl
 
 from endmember.widgets import MapView
+from endmember.widgets.map_traits import label_colors
+from endmember.widgets.regions import mask_of
 
 
 def test_values_travel_as_float32_row_after_row():
@@ -14,6 +16,159 @@ def test_values_travel_as_float32_row_after_row():
     np.testing.assert_array_equal(np.frombuffer(view.values, "f4"), values.ravel())
 
 
+def test_values_of_a_large_map_travel_in_steps_that_tell_them_apart():
+    values = np.random.default_rng(0).normal(5.0, 2.0, size=(1025, 1030))
+    values[3, 4] = np.nan
+    view = MapView(values)
+    steps = np.frombuffer(view.values, np.uint16)
+    low, high = view.value_range
+    assert steps[3 * 1030 + 4] == 65535
+    found = low + steps * (high - low) / 65534
+    seen = np.isfinite(values.ravel())
+    step = (high - low) / 65534
+    assert np.abs(found - values.ravel())[seen].max() <= step / 2 + 1e-5  # and a rounded float32
+    assert (steps[seen] < 65535).all()
+
+
+def test_labels_travel_as_bytes_and_minus_one_is_hidden():
+    labels = np.array([[0, 1, -1], [2, 2, 0]])
+    view = MapView(labels=labels, names=["a", "b", "c"])
+    assert view.shape == (2, 3)
+    assert list(view.labels) == [0, 1, 255, 2, 2, 0]
+    assert view.names == ["a", "b", "c"]
+    assert view.palette == label_colors(3)
+
+
+def test_colors_of_many_labels_are_all_different():
+    assert len(set(label_colors(254))) == 254
+
+
+def test_layers_travel_in_steps_of_their_own_range():
+    maps = np.array([[[0.0, 1.0, np.nan]], [[10.0, 30.0, 20.0]]])
+    view = MapView(layers={"maps": maps, "names": ["a", "b"], "colors": ["#ff0000", "#00ff00"]})
+    assert view.shape == (1, 3)
+    assert list(view.layers["maps"]) == [0, 254, 255, 0, 254, 127]
+    assert (view.layers["lows"], view.layers["highs"]) == ([0, 10], [1, 30])
+    assert view.layers["fixed"] == [False, False]
+    assert (view.visible, view.shown) == ([True, True], None)
+
+
+def test_given_limits_cut_layers_off():
+    view = MapView(shape=(1, 3))
+    view.set_layers([[[0.0, 5.0, 20.0]]], lows=[0], highs=[10])
+    assert list(view.layers["maps"]) == [0, 127, 254]
+    assert view.layers["fixed"] == [True, True]
+
+
+def test_choices_among_layers_are_traits_of_their_own():
+    view = MapView(layers={"maps": np.zeros((2, 1, 3))})
+    view.layers = {**view.layers, "shown": 1, "visible": [False, True]}
+    assert (view.shown, view.visible) == (1, [False, True])
+    assert not {"shown", "visible"} & set(view.layers)
+
+
+def test_what_is_shown_replaces_what_was():
+    view = MapView(np.zeros((2, 3)), unit="counts")
+    view.set_labels(np.ones((2, 3), dtype=int), palette=["#000000", "#ffffff"])
+    assert (view.values, view.layers, len(view.labels)) == (b"", {}, 6)
+    view.set_layers(np.zeros((1, 2, 3)))
+    assert (view.values, view.labels) == (b"", b"")
+    view.set_values(np.ones((2, 3)))
+    assert (view.labels, view.layers, len(view.values)) == (b"", {}, 24)
+
+
+def messages(view, change):
+    """What the page is told by a change."""
+    sent = []
+    view._send = lambda message, buffers=None: sent.append((message, buffers))
+    try:
+        change()
+    finally:
+        del view._send
+    return [message["state"] for message, _ in sent if message["method"] == "update"]
+
+
+def test_labels_palette_and_names_go_in_one_message():
+    view = MapView(np.zeros((2, 3)))
+    (state,) = messages(view, lambda: view.set_labels(np.ones((2, 3), dtype=int)))
+    assert set(state) == {"labels", "palette", "names", "values"}
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        {"kind": "rectangle", "points": [[0, 1], [1, 2]]},
+        {"kind": "lasso", "points": [[-1, -1], [-1, 1.5], [3, 1.5], [3, -1]]},
+        {},
+    ],
+)
+def test_a_region_of_the_page_and_one_of_python_are_the_same(region):
+    view, heard = MapView(np.zeros((2, 3))), []
+    view.observe(lambda change: heard.append(view.mask()), "region")
+    view.set_state({"region": region})
+    expected = mask_of(region, (2, 3))
+    np.testing.assert_array_equal(view.mask(), expected)
+    assert [mask.sum() for mask in heard] == ([expected.sum()] if region else [])
+    other = MapView(np.zeros((2, 3)), region=region)
+    assert other.region == view.region
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tool", "lasso"),
+        ("visible", [False, True]),
+        ("shown", 1),
+        ("limits", [0.0, 2.0]),
+        ("scale", "log"),
+        ("colors", "gray"),
+    ],
+)
+def test_what_the_page_chooses_is_known_here_and_the_other_way(name, value):
+    view = MapView(layers={"maps": np.zeros((2, 2, 3))})
+    view.set_state({name: value})
+    assert getattr(view, name) == (tuple(value) if name == "limits" else value)
+    other = MapView(layers={"maps": np.zeros((2, 2, 3))})
+    setattr(other, name, value)
+    assert other.get_state(name)[name] == view.get_state(name)[name]
+
+
+def test_limits_are_shared_by_a_link():
+    one, two = MapView(np.zeros((2, 3))), MapView(np.ones((2, 3)))
+    tl.link((one, "limits"), (two, "limits"))
+    one.set_state({"limits": [0.0, 5.0]})
+    assert two.limits == (0.0, 5.0)
+    two.limits = None
+    assert one.limits is None
+
+
+def test_a_highlight_travels_as_bits():
+    view = MapView(np.zeros((3, 5)))
+    mask = np.random.default_rng(0).random((3, 5)) < 0.5
+    view.set_highlight(mask)
+    bits = np.unpackbits(np.frombuffer(view.highlight, np.uint8))[:15]
+    np.testing.assert_array_equal(bits, mask.ravel())
+    view.set_highlight()
+    assert view.highlight == b""
+
+
+def test_a_map_of_one_pixel_is_a_map():
+    assert MapView([[1.0]]).shape == (1, 1)
+    assert MapView(labels=[[-1]]).palette == []
+    assert MapView(layers={"maps": [[[np.nan]]]}).layers["highs"] == [1.0]
+
+
+def test_data_stay_as_they_are():
+    values, labels = np.arange(6.0).reshape(2, 3), np.arange(6).reshape(2, 3) - 1
+    maps = np.stack([values, values])
+    before = [array.copy() for array in (values, labels, maps)]
+    view = MapView(values)
+    view.set_labels(labels)
+    view.set_layers(maps, lows=[1, 1], highs=[2, 2])
+    for array, old in zip((values, labels, maps), before, strict=True):
+        np.testing.assert_array_equal(array, old)
+
+
 @pytest.mark.parametrize(
     ("arguments", "settings", "error", "message"),
     [
@@ -21,11 +176,41 @@ def test_values_travel_as_float32_row_after_row():
         ([], {}, ValueError, "a map needs values"),
         ([np.ones((2, 3))], {"color": "jet"}, TypeError, "takes no 'color'"),
         ([np.ones((2, 3))], {"pixel": (2, 0)}, tl.TraitError, "lies outside the map"),
+        ([np.ones((2, 3))], {"labels": [[1]]}, ValueError, "one of values, labels and layers"),
+        ([np.ones((2, 3))], {"limits": (2, 1)}, tl.TraitError, r"limits are \(2.0, 1.0\)"),
+        ([np.ones((2, 3))], {"percentiles": (0, 101)}, tl.TraitError, "percentiles are"),
+        ([np.ones((2, 3))], {"region": {"kind": "dot"}}, tl.TraitError, "kind 'dot'"),
+        ([], {"labels": [[0.5]]}, ValueError, "labels are float64 from 0.5"),
+        ([], {"labels": [[-2]]}, ValueError, "from -2 to -2"),
+        ([], {"labels": [[255]]}, ValueError, "from 0 to 254"),
+        ([], {"labels": [0, 1]}, ValueError, r"labels have shape \(2,\)"),
+        ([], {"labels": [[2]], "names": ["a"]}, ValueError, "names are 1, but the map needs 3"),
+        ([], {"labels": [[0]], "palette": ["red"]}, tl.TraitError, "palette hold 'red'"),
+        ([], {"layers": {"maps": np.ones((2, 3))}}, ValueError, r"maps have shape \(2, 3\)"),
+        (
+            [],
+            {"layers": {"maps": np.ones((1, 2, 3)), "lows": [5], "highs": [4]}},
+            ValueError,
+            "lows below highs",
+        ),
+        (
+            [],
+            {"layers": {"maps": np.ones((2, 2, 3)), "colors": ["#ff0000"]}},
+            ValueError,
+            "colors are 1, but the map needs 2",
+        ),
     ],
 )
 def test_bad_input_is_refused(arguments, settings, error, message):
     with pytest.raises(error, match=message):
         MapView(*arguments, **settings)
+
+
+@pytest.mark.parametrize("name", ["set_values", "set_labels", "set_highlight"])
+def test_a_map_of_another_shape_is_refused(name):
+    view = MapView(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match=r"have shape \(3, 2\), but the map has \(2, 3\)"):
+        getattr(view, name)(np.zeros((3, 2), dtype=int))
 
 
 def test_no_nan_reaches_the_saved_state_as_a_number():
@@ -34,3 +219,5 @@ def test_no_nan_reaches_the_saved_state_as_a_number():
     state = view.get_state()
     numbers = [v for v in state.values() if isinstance(v, float)]
     assert not np.isnan(numbers).any()
+    hidden = MapView(layers={"maps": np.full((2, 1, 1), np.nan)})
+    assert np.isfinite([hidden.layers["lows"], hidden.layers["highs"]]).all()

@@ -267,7 +267,7 @@ def test_frozen_pins_are_those_of_the_map_and_other_buffers_stay():
     assert pins == view.pins["values"]
     assert frozen["state"]["pins"] == {"pixels": [[0, 1]], "deflated": True}
     others = {path for path in before if path[0] not in ("factors", "pins")}
-    assert others == {("counts", "values"), ("values",)}
+    assert others == {("counts", "values"), ("values",), ("labels",), ("highlight",)}
     assert {path: held[path] for path in others} == {path: before[path] for path in others}
     assert {k: v for k, v in frozen["state"].items() if k not in ("factors", "pins")} == {
         k: v for k, v in state[view.model_id]["state"].items() if k not in ("factors", "pins")

@@ -10,9 +10,13 @@ import numpy as np
 import traitlets as tl
 from ipywidgets import Widget, widget_serialization
 
+from endmember.widgets.map_traits import check_colors, make_labels, make_layers, make_values
 from endmember.widgets.pixels import check_inside
+from endmember.widgets.regions import check_region, mask_of
 
 HERE = Path(__file__).parent
+NOTHING: dict[str, object] = {"values": b"", "value_range": None, "labels": b"", "layers": {}}
+SCRIPTS = ("map_paint.js", "map_regions.js", "map_view.js")  # one module on the page, in order
 
 
 class Hearing(Widget):
@@ -39,18 +43,24 @@ class Hearing(Widget):
 
 
 class MapView(Hearing, anywidget.AnyWidget):
-    """A map on a canvas, with a pixel to point at.
+    """A map on a canvas, with pixels and regions to point at.
 
     Row 0 is at the top, column 0 at the left, and every pixel is ``(row, column)`` as NumPy
     indexes it. Arrow keys move the pixel (ten at a time with Shift), Page Up and Page Down the
-    rank. What depends on rank and pixel is worked out in the browser, from the factors.
+    rank. R takes the rectangle, L the lasso, P the pixel; Enter sets their corners by keyboard,
+    and Escape clears the region. What depends on rank and pixel is worked out in the browser, from
+    the factors; so are tools, contrast and composites.
 
     Parameters
     ----------
     values : array_like of shape (rows, columns), optional
-        What to show; NaN marks hidden pixels. Not needed where `factors` are given.
+        What to show, in `unit`; NaN marks hidden pixels. Not needed where there are `factors`.
+    labels : array_like of int of shape (rows, columns), optional
+        A map of labels instead, 0 and up; -1 marks hidden pixels. See :meth:`set_labels`.
+    layers : dict, optional
+        Several maps at once instead: the arguments of :meth:`set_layers`.
     shape : tuple of int, optional
-        Rows and columns of the map, where there are no `values`.
+        Rows and columns of the map, where there is none of these.
 
     Attributes
     ----------
@@ -68,6 +78,40 @@ class MapView(Hearing, anywidget.AnyWidget):
     pins : dict
         ``pixels`` whose raw counts the page holds, and their ``values``: without a kernel there
         are no others.
+    palette, names : list of str
+        Colour (``"#rrggbb"``) and name of each label.
+    visible : list of bool
+        Which layers the composite adds up.
+    shown : int or None
+        The layer that is shown alone, in `colors`; None for the composite.
+    tool : {"point", "rectangle", "lasso"}
+        What the pointer draws.
+    tools : list of str or None
+        The tools on offer; None offers all, but on a map of residuals the pixel alone.
+    region : dict
+        What was drawn: ``{"kind": "rectangle", "points": [[row, column], ...]}``, or ``"lasso"``,
+        or empty. Whole numbers are the centres of pixels; :meth:`mask` tells which are inside.
+    highlight : bytes
+        Pixels to stand out, packed by :meth:`set_highlight`.
+    limits : tuple of float or None
+        Values at the ends of the colours; None takes `percentiles`. Link it to share a scale.
+    percentiles : tuple of float
+        Per cent of the pixels below each end of the colours; nearer together gives more contrast.
+    scale : {"linear", "log"}
+        Whether colours follow the values or their logarithm.
+    colors : {"viridis", "cividis", "gray"}
+        Colour map of the values.
+    pixel_size : dict
+        ``size`` and ``unit`` of a pixel: for the scale bar, and for places in that unit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from endmember.widgets import MapView
+    >>> view = MapView(labels=[[0, 0, 1], [0, 1, -1]], names=["matrix", "grain"])
+    >>> view.region = {"kind": "rectangle", "points": [[0, 1], [1, 2]]}
+    >>> int(view.mask().sum())
+    4
     """
 
     _esm = HERE / "map_view.js"
@@ -75,41 +119,190 @@ class MapView(Hearing, anywidget.AnyWidget):
 
     shape = tl.Tuple(tl.Int(min=1), tl.Int(min=1)).tag(sync=True)
     values = tl.Bytes().tag(sync=True)
+    value_range = tl.Tuple(tl.Float(), tl.Float(), allow_none=True, default_value=None).tag(
+        sync=True
+    )
+    labels = tl.Bytes().tag(sync=True)
+    palette = tl.List(tl.Unicode()).tag(sync=True)
+    names = tl.List(tl.Unicode()).tag(sync=True)
+    layers = tl.Dict().tag(sync=True)
+    visible = tl.List(tl.Bool()).tag(sync=True)
+    shown = tl.Int(allow_none=True, default_value=None, min=0).tag(sync=True)
     factors = tl.Dict().tag(sync=True)
     rank = tl.Int(1, min=1).tag(sync=True)
     max_rank = tl.Int(1, min=1).tag(sync=True)
     residual = tl.Enum(["leading", "all"], "leading").tag(sync=True)
     pixel = tl.Tuple(tl.Int(), tl.Int(), default_value=(0, 0)).tag(sync=True)
     hovered = tl.Tuple(tl.Int(), tl.Int(), allow_none=True, default_value=None).tag(sync=True)
+    tool = tl.Enum(["point", "rectangle", "lasso"], "point").tag(sync=True)
+    tools = tl.List(
+        tl.Enum(["point", "rectangle", "lasso"]), allow_none=True, default_value=None
+    ).tag(sync=True)
+    region = tl.Dict().tag(sync=True)
+    highlight = tl.Bytes().tag(sync=True)
+    limits = tl.Tuple(tl.Float(), tl.Float(), allow_none=True, default_value=None).tag(sync=True)
+    percentiles = tl.Tuple(tl.Float(), tl.Float(), default_value=(0.5, 99.5)).tag(sync=True)
+    scale = tl.Enum(["linear", "log"], "linear").tag(sync=True)
     counts = tl.Dict().tag(sync=True)
     pins = tl.Dict().tag(sync=True)
     code = tl.Unicode().tag(sync=True)
     caption = tl.Unicode().tag(sync=True)
     captions = tl.Dict().tag(sync=True)
     unit = tl.Unicode().tag(sync=True)
-    colors = tl.Enum(["viridis", "cividis"], "viridis").tag(sync=True)
+    colors = tl.Enum(["viridis", "cividis", "gray"], "viridis").tag(sync=True)
     pixel_size = tl.Dict().tag(sync=True)
     followers = tl.Dict(value_trait=tl.Instance(Widget)).tag(sync=True, **widget_serialization)
 
-    def __init__(self, values=None, *, shape=None, **traits):
+    def __init__(self, values=None, *, labels=None, layers=None, shape=None, **traits):
         unknown = sorted(set(traits) - set(self.trait_names()))
         if unknown:
             raise TypeError(f"MapView takes no {unknown[0]!r}; it knows {self._settings()}.")
+        made = []
         if values is not None:
-            values = np.asarray(values, dtype=np.float32)
-            if values.ndim != 2:
-                raise ValueError(
-                    f"values have shape {values.shape}; a map has rows and columns. Choose one "
-                    "with values[..., k]."
-                )
-            shape, traits["values"] = values.shape, values.tobytes()
+            made.append(make_values(values))
+        if labels is not None:
+            made.append(make_labels(labels, traits.pop("palette", None), traits.pop("names", None)))
+        if layers is not None:
+            made.append(make_layers(**layers))
+        if len(made) > 1:
+            raise ValueError("a map shows one of values, labels and layers; give one of them.")
+        if made:
+            shape, traits = made[0].pop("shape"), {**made[0], **traits}
         if shape is None:
-            raise ValueError("a map needs values of shape (rows, columns), or a shape.")
+            raise ValueError(
+                "a map needs values of shape (rows, columns), labels, layers, or a shape."
+            )
         super().__init__(shape=tuple(int(n) for n in shape), **traits)
+
+    def set_values(self, values):
+        """Show other values, and nothing else.
+
+        Parameters
+        ----------
+        values : array_like of shape (rows, columns)
+            What to show, in `unit`; NaN marks hidden pixels. The shape is that of the map.
+        """
+        self._replace(make_values(values))
+
+    def set_labels(self, labels, palette=None, names=None):
+        """Show other labels, and nothing else.
+
+        Parameters
+        ----------
+        labels : array_like of int of shape (rows, columns)
+            Labels from 0 to 254; -1 marks hidden pixels. The shape is that of the map.
+        palette : list of str, optional
+            Colour of each label, ``"#rrggbb"``; by default colours that everybody can tell apart.
+        names : list of str, optional
+            Name of each label, for the legend and the read-out; their numbers by default.
+        """
+        self._replace(make_labels(labels, palette, names))
+
+    def set_layers(self, maps, names=None, colors=None, lows=None, highs=None):
+        """Show several maps at once, and nothing else.
+
+        Each map lights its own colour, dark at its low end; where maps overlap, light adds up.
+
+        Parameters
+        ----------
+        maps : array_like of shape (n, rows, columns)
+            What to show, in `unit`; NaN marks hidden pixels. Sent in 255 steps.
+        names : list of str, optional
+            Name of each map; their numbers by default.
+        colors : list of str, optional
+            Colour of each map, ``"#rrggbb"``; by default colours that everybody can tell apart.
+        lows, highs : list of float, optional
+            Values of each map that are dark and at full light, in `unit`; what lies beyond is
+            drawn, and read out, as the end. By default `percentiles` of each map decide.
+        """
+        self._replace(make_layers(maps, names, colors, lows, highs))
+
+    def set_highlight(self, mask=None):
+        """Let some pixels stand out against a veil over the others.
+
+        Parameters
+        ----------
+        mask : array_like of bool of shape (rows, columns), optional
+            Pixels to stand out; None lifts the veil.
+        """
+        if mask is None:
+            self.highlight = b""
+            return
+        mask = np.asarray(mask, dtype=bool)
+        self._check_shape("the pixels to highlight", mask.shape)
+        self.highlight = np.packbits(mask).tobytes()
+
+    def mask(self):
+        """Return which pixels lie inside the region.
+
+        Returns
+        -------
+        ndarray of shape (rows, columns)
+            True inside, of dtype bool; nowhere where there is no region.
+        """
+        return mask_of(self.region, self.shape)
+
+    def _replace(self, made):
+        """Take over in one message, so that the page never shows half of it."""
+        self._check_shape("the new values", made.pop("shape"))
+        nothing: dict[str, object] = {
+            "values": b"",
+            "value_range": None,
+            "labels": b"",
+            "layers": {},
+        }
+        with self.hold_sync():
+            for name, value in {**nothing, **made}.items():
+                setattr(self, name, value)
+
+    def _check_shape(self, what, shape):
+        if shape != self.shape:
+            raise ValueError(
+                f"{what} have shape {shape}, but the map has {self.shape}; make a new MapView for "
+                "another shape."
+            )
 
     @tl.validate("pixel", "hovered")
     def _is_pixel(self, proposal):
         return check_inside(proposal["value"], self.shape)
+
+    @tl.validate("region")
+    def _is_region(self, proposal):
+        try:
+            return check_region(proposal["value"])
+        except ValueError as error:
+            raise tl.TraitError(str(error)) from None
+
+    @tl.validate("palette")
+    def _are_colors(self, proposal):
+        return check_colors("palette", proposal["value"])
+
+    @tl.validate("limits")
+    def _are_limits(self, proposal):
+        limits = proposal["value"]
+        if limits is not None and not (np.isfinite(limits).all() and limits[0] < limits[1]):
+            raise tl.TraitError(
+                f"limits are {limits}; give a finite low value and a higher one, or None."
+            )
+        return limits
+
+    @tl.validate("percentiles")
+    def _are_percentiles(self, proposal):
+        low, high = proposal["value"]
+        if not 0 <= low < high <= 100:
+            raise tl.TraitError(
+                f"percentiles are {(low, high)}; give a low and a higher one from 0 to 100."
+            )
+        return proposal["value"]
+
+    @tl.validate("layers")
+    def _split_layers(self, proposal):
+        """Keep the choices apart from the maps: a choice of the page sends no maps."""
+        layers = dict(proposal["value"])
+        for name in ("visible", "shown"):
+            if name in layers:
+                setattr(self, name, layers.pop(name))
+        return layers
 
     @classmethod
     def _settings(cls):
