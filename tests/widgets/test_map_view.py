@@ -78,20 +78,21 @@ def test_what_is_shown_replaces_what_was():
 
 
 def messages(view, change):
-    """What the page is told by a change."""
+    """Names of the traits in each message that a change sends."""
     sent = []
     view._send = lambda message, buffers=None: sent.append((message, buffers))
     try:
         change()
     finally:
         del view._send
-    return [message["state"] for message, _ in sent if message["method"] == "update"]
+    updates = [message for message, _ in sent if message["method"] == "update"]
+    return [{*m["state"], *(path[0] for path in m["buffer_paths"])} for m in updates]
 
 
 def test_labels_palette_and_names_go_in_one_message():
     view = MapView(np.zeros((2, 3)))
-    (state,) = messages(view, lambda: view.set_labels(np.ones((2, 3), dtype=int)))
-    assert set(state) == {"labels", "palette", "names", "values"}
+    (changed,) = messages(view, lambda: view.set_labels(np.ones((2, 3), dtype=int)))
+    assert changed == {"labels", "palette", "names", "values"}
 
 
 @pytest.mark.parametrize(
