@@ -11,12 +11,12 @@ import scipy.sparse as sp
 from scipy.special import ndtr
 from sklearn.base import clone
 
-from endmember.core.blocks import row_blocks
 from endmember.core.checks import check_dtype, check_values
 from endmember.core.decomposition import Decomposition
 from endmember.core.estimators import CountsEstimator
 from endmember.core.image import SpectrumImage
 from endmember.core.image_parts import check_window
+from endmember.core.metrics import dense_rows
 from endmember.core.noise import EDGE_MARGIN, noise_edge
 from endmember.core.pca import PCA
 from endmember.core.products import marginals, times
@@ -621,7 +621,8 @@ def _as_n_pixels(n_pixels, abundances, spectra):
                 "map, as n_pixels=64 * 64."
             )
         n_pixels = len(abundances)
-    if isinstance(n_pixels, bool) or not isinstance(n_pixels, Integral) or n_pixels <= len(spectra):
+    is_number = isinstance(n_pixels, Integral) and not isinstance(n_pixels, bool)
+    if not is_number or int(n_pixels) <= len(spectra):
         raise ValueError(
             f"n_pixels is {n_pixels!r}; pass a whole number above the {len(spectra)} spectra of "
             "the background."
@@ -785,9 +786,9 @@ def denoising_bias(
     Notes
     -----
     Each split estimates the bias without one of its own [1]_. Standard errors are those of Poisson
-    counts about the larger of what was counted and what was modelled, for the counts that are
-    shared between splits and those that are not; errors in the components themselves are not in
-    them, but part of what is estimated.
+    counts, the larger of what was counted and what was modelled, through the projection on the
+    components that were found: noise that turns components themselves is not in them. Splits share
+    counts, so that more of them do not take away the noise of the recording.
 
     References
     ----------
@@ -812,16 +813,17 @@ def denoising_bias(
     sums = np.zeros((4, image.n_pixels))
     for i, own_seed in enumerate(seeds):
         kept, left = thin(image, fraction, seed=own_seed)
-        sums += _split_errors(kept, left, clone(estimator), fraction, inside)
+        split = _Split(kept, left, fraction, n_splits)
+        sums += split.judge(clone(estimator), inside, image.spectra)
         report(callback, (i + 1) / n_splits)
     settings = {"rank": rank, "estimator": estimator, "window": window, "fraction": fraction}
     settings |= {"seed": seed, "n_splits": n_splits}
-    bias, modelled, squares, spread = sums / n_splits
-    counted = times(image.spectra, inside.astype(np.float64))
-    errors = _standard_errors(np.maximum(counted, modelled), squares, spread, fraction, n_splits)
-    maps = [image.fold(values) for values in (bias, errors[0], squares, errors[1])]
+    bias, variance, squares, square_variance = (image.fold(row) for row in sums / n_splits)
     return DenoisingBias(
-        *maps,
+        bias=bias,
+        stderr=np.sqrt(variance),
+        squared_error=squares,
+        squared_stderr=np.sqrt(square_variance),
         rank=int(rank),
         dose=float(fraction * marginals(image.spectra)[0].mean()),
         image=image,
@@ -829,57 +831,74 @@ def denoising_bias(
     )
 
 
-def _split_errors(kept, left, estimator, fraction, inside):
-    """Return what one split says of every pixel.
+@dataclass(frozen=True)
+class _Split:
+    """One recording split in two.
 
-    Returns
-    -------
-    ndarray of shape (4, n_pixels)
-        Bias and modelled counts in the window; squared error over the variance of the counts, on
-        average over the channels; and the same average of squared variances over their number,
-        which the error of the squared error goes with.
+    Parameters
+    ----------
+    kept, left : SpectrumImage
+        What is denoised, and what judges it.
+    fraction : float
+        Share of the counts that were kept.
+    n_splits : int
+        Splits that this one is averaged with.
     """
-    scores, components = estimator.fit_transform(kept), estimator.components_[:, inside]
-    pixels, channels = marginals(kept.spectra)
-    mean = (channels / channels.sum())[inside]
-    found, start = [], 0
-    for block in row_blocks(left.spectra):
-        rows = slice(start, start + block.shape[0])
-        block = block[:, np.flatnonzero(inside)]
-        dense = block.toarray() if sp.issparse(block) else block
-        model = scores[rows] @ components / fraction
-        variance = np.maximum(pixels[rows], 1)[:, None] * mean / fraction
-        found.append(_block_errors(dense / (1 - fraction), model, variance, 1 / (1 - fraction)))
-        start = rows.stop
-    return np.concatenate(found, axis=1)
 
+    kept: SpectrumImage
+    left: SpectrumImage
+    fraction: float
+    n_splits: int
 
-def _block_errors(truth, model, variance, gain):
-    """Return the rows of :func:`_split_errors`; `truth` has noise of `gain` times its counts."""
-    is_seen = variance > 0
-    weights = np.divide(1, variance, out=np.zeros_like(variance), where=is_seen)
-    n_seen = np.maximum(is_seen.sum(axis=1), 1)
-    squares = (((model - truth) ** 2 - gain * truth) * weights).sum(axis=1) / n_seen
-    spread = (np.maximum(model * weights, is_seen) ** 2).sum(axis=1) / n_seen**2
-    return np.stack([(model - truth).sum(axis=1), model.sum(axis=1), squares, spread])
+    def judge(self, estimator, inside, spectra):
+        """Return bias and its variance, squared error and its variance, for every pixel."""
+        scores = estimator.fit_transform(self.kept) / self.fraction
+        components = estimator.components_
+        pixels, channels = marginals(self.kept.spectra)
+        mean = channels / channels.sum()
+        spread = self._spread_of_bias(components, mean, inside)
+        expected = np.maximum(times(spectra, spread), scores @ (components @ spread))
+        found = []
+        for rows, counts in dense_rows(self.left.spectra):
+            model = scores[rows] @ components[:, inside]
+            variance = np.maximum(pixels[rows], 1)[:, None] * mean[inside] / self.fraction
+            found.append(self._errors(model, counts[:, inside] / (1 - self.fraction), variance))
+        bias, squares, square_variance = np.concatenate(found, axis=1)
+        return np.stack([bias, expected, squares, square_variance])
 
+    def _spread_of_bias(self, components, mean, inside):
+        """Return what one count of every channel adds to the variance of the bias.
 
-def _standard_errors(counts, squares, spread, fraction, n_splits):
-    """Return those of the bias and of the squared error, on average over splits that share counts.
+        All splits share the counts, each adds the chance of its own. The model follows the counts
+        as a projection on its components does, in channels where noise is flat.
+        """
+        root, odds = np.sqrt(mean), self.fraction / (1 - self.fraction)
+        flat = np.divide(components, root, out=np.zeros_like(components), where=root > 0)
+        follows = np.linalg.pinv(flat) @ (components @ inside)
+        follows = np.divide(follows, root, out=np.zeros_like(root), where=root > 0)
+        return (follows - inside) ** 2 + (follows + odds * inside) ** 2 / (odds * self.n_splits)
 
-    Of Poisson counts x with mean m, ``(x - m)**2 - x`` has variance ``2 * m**2`` and is not
-    correlated with x. Two splits have a share ``1 - fraction`` of what is left in common.
-    """
-    gain = 1 / (1 - fraction)
-    linear, square = (1 + (gain**power - 1) / n_splits for power in (1, 2))
-    of_squares = 2 * square * spread + 4 * linear * np.maximum(squares, 0) * spread
-    return np.sqrt(linear * np.maximum(counts, 0)), np.sqrt(of_squares)
+    def _errors(self, model, truth, variance):
+        """Return bias, squared error over the variance of the counts, and the variance of that.
+
+        Of Poisson counts x with mean m, ``(x - m)**2 - x`` has variance ``2 * m**2`` and is not
+        correlated with x. Of the counts that judge, two splits have a share of 1 / `gain` in common.
+        """
+        gain, is_seen = 1 / (1 - self.fraction), variance > 0
+        linear, square = (1 + (gain**power - 1) / self.n_splits for power in (1, 2))
+        weights = np.divide(1, variance, out=np.zeros_like(variance), where=is_seen)
+        n_seen = np.maximum(is_seen.sum(axis=1), 1)
+        squares = (((model - truth) ** 2 - gain * truth) * weights).sum(axis=1) / n_seen
+        spread = (np.maximum(model * weights, is_seen) ** 2).sum(axis=1) / n_seen**2
+        of_squares = spread * (2 * square + 4 * linear * np.maximum(squares, 0))
+        return np.stack([(model - truth).sum(axis=1), squares, of_squares])
 
 
 def _as_denoiser(estimator, rank, image):
     """Return an estimator of so many components that is not fitted."""
     most = min(image.n_pixels, image.n_channels)
-    if isinstance(rank, bool) or not isinstance(rank, Integral) or not 1 <= rank < most:
+    is_whole = isinstance(rank, Integral) and not isinstance(rank, bool)
+    if not is_whole or not 1 <= int(rank) < most:
         raise ValueError(
             f"rank is {rank!r}; pass a whole number from 1 up, below {most}, the smaller of "
             f"{image.n_pixels} pixels and {image.n_channels} channels: as many keep all noise."
@@ -898,17 +917,17 @@ def _as_inside(window, image):
     """Return which visible channels belong to a window."""
     if window is None:
         return np.ones(image.n_channels, dtype=bool)
-    given = np.asarray(window, dtype=None if np.iterable(window) else object)
-    if given.dtype == bool:
-        if given.shape != (image.n_channels,):
+    parts = list(window) if np.iterable(window) else [window]
+    if parts and all(isinstance(part, bool | np.bool_) for part in parts):
+        if len(parts) != image.n_channels:
             raise ValueError(
-                f"window is bool of shape {given.shape}; expected ({image.n_channels},), True for "
+                f"window is bool of length {len(parts)}; expected {image.n_channels}, True for "
                 "every channel that counts."
             )
-        inside = given.copy()
+        inside = np.array(parts)
     else:
         inside = np.zeros(image.n_channels, dtype=bool)
-        for pair in [window] if given.ndim < 2 else window:
+        for pair in [window] if any(isinstance(part, Real | str) for part in parts) else parts:
             low, high = check_window(pair)
             image.signal_axis.window(low, high)  # says where the axis runs if it lies beside it
             inside |= (image.axis >= low) & (image.axis <= high)
@@ -921,7 +940,8 @@ def _check_splits(fraction, n_splits):
     is_number = isinstance(fraction, Real) and not isinstance(fraction, bool)
     if not is_number or not 0 < float(fraction) < 1:
         raise ValueError(f"fraction is {fraction!r}; choose a number between 0 and 1.")
-    if isinstance(n_splits, bool) or not isinstance(n_splits, Integral) or n_splits < 1:
+    is_whole = isinstance(n_splits, Integral) and not isinstance(n_splits, bool)
+    if not is_whole or int(n_splits) < 1:
         raise ValueError(f"n_splits is {n_splits!r}; pass a whole number from 1 up.")
 
 
