@@ -1,0 +1,474 @@
+"""What a component browser knows, tested without a widget."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import traitlets as tl
+from sklearn import decomposition
+from sklearn.exceptions import NotFittedError
+
+import endmember as em
+from endmember.widgets.browser_sources import MOST
+from endmember.widgets.browser_state import BrowserState
+from endmember.widgets.scatter import N_BINS, scatter_bins
+
+ROWS, COLUMNS, N_CHANNELS = 12, 9, 30
+CORNER = {"kind": "rectangle", "points": [[0, 6], [2, 8]]}
+
+
+@pytest.fixture(scope="module")
+def image():
+    """Three materials, the third row hidden, a map that is not square."""
+    rng = np.random.default_rng(3)
+    shares = rng.dirichlet(np.ones(3), size=(ROWS, COLUMNS))
+    spectra = rng.gamma(1.0, 20.0, size=(3, N_CHANNELS))
+    mask = np.zeros((ROWS, COLUMNS), dtype=bool)
+    mask[2] = True
+    axis = np.linspace(1, 8, N_CHANNELS)
+    return em.SpectrumImage(rng.poisson(shares @ spectra), axis, mask=mask, title="<b>three</b>")
+
+
+@pytest.fixture(scope="module")
+def nmf(image):
+    return em.NMF(3, random_state=0).fit(image)
+
+
+@pytest.fixture
+def state(nmf, image):
+    return BrowserState(nmf, image)
+
+
+def test_the_state_knows_no_widget():
+    code = (
+        "import sys, endmember.widgets.browser_state\n"
+        "print(sorted({'ipywidgets', 'anywidget', 'bqplot'} & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
+
+
+def test_parts_add_up_to_the_model_of_the_estimator(state, nmf, image):
+    for pixel in [(0, 0), (5, 7), (11, 8)]:
+        state.pixel = pixel
+        row = image.pixel_row(*pixel)
+        expected = nmf.inverse_transform(nmf.transform(image))[row]
+        np.testing.assert_allclose(state.model(), expected, rtol=1e-9)
+        np.testing.assert_allclose(state.parts().sum(axis=0), expected, rtol=1e-9)
+        np.testing.assert_array_equal(state.counts(), image.counts[pixel])
+
+
+def test_the_pixel_under_the_pointer_comes_before_the_chosen_one(state, image):
+    state.pixel, state.hovered = (0, 0), (4, 8)
+    np.testing.assert_array_equal(state.counts(), image.counts[4, 8])
+    state.hovered = None
+    np.testing.assert_array_equal(state.counts(), image.counts[0, 0])
+
+
+def test_hidden_pixels_hold_no_map_and_no_model(state):
+    assert np.isnan(state.maps[:, 2]).all()
+    assert state.pixel[0] != 2
+    state.pixel = (2, 4)
+    assert np.isnan(state.model()).all()
+
+
+def test_factors_make_the_model_that_python_makes(image):
+    state = BrowserState(decomposition.PCA(2, random_state=0).fit(image.spectra), image)
+    factors = state.factors()
+    for pixel in [(0, 0), (5, 3), (11, 8)]:
+        state.pixel = pixel
+        flat = pixel[0] * COLUMNS + pixel[1]
+        model = factors["scores"][:, flat] @ factors["spectra"] * factors["heights"][flat]
+        np.testing.assert_allclose(model, state.model(), rtol=1e-4, atol=1e-4)
+    assert not factors["heights"].reshape(ROWS, COLUMNS)[2].any()
+
+
+def test_flipping_turns_spectrum_and_map_together_and_leaves_the_model(state):
+    model, spectrum, one = state.model(), state.components[1], state.maps[1]
+    state.flip(1)
+    np.testing.assert_array_equal(state.components[1], -spectrum)
+    np.testing.assert_array_equal(state.maps[1], -one)
+    np.testing.assert_allclose(state.model(), model)
+    state.flip(1)
+    np.testing.assert_array_equal(state.components[1], spectrum)
+
+
+def test_moving_changes_the_list_and_not_the_numbers(state):
+    state.component = 2
+    state.move(-1)
+    assert state.order == [0, 2, 1]
+    state.move(-5)
+    assert state.order == [2, 0, 1]
+    assert state.component == 2
+    state.hide(0)
+    assert state.shown == [2, 1]
+    state.hide(0, hidden=False)
+    assert state.shown == [2, 0, 1]
+
+
+def test_result_has_the_chosen_names_order_and_signs(state, nmf):
+    state.component = 2
+    state.move(-2)
+    state.rename("glass")
+    state.flip()
+    state.hide(1)
+    result = state.result()
+    assert result.names == ["glass", "component 0", "component 1"]
+    assert (result.order, result.signs, result.hidden) == ([2, 0, 1], [-1, 1, 1], ["component 1"])
+    np.testing.assert_array_equal(result.components[0], -nmf.components_[2])
+    assert result.maps.shape == (ROWS, COLUMNS, 3)
+    assert result.record is nmf.record_
+
+
+# code
+
+
+def run(code, **names):
+    """Run code, and return what it leaves."""
+    exec(code, names)
+    return names
+
+
+def browsed(state):
+    """Say something of everything."""
+    state.component = state.n_components - 1
+    state.move(-1)
+    state.rename("it's")
+    state.flip()
+    state.region = CORNER
+    state.keep_region("upper right")
+    state.scatter = (1, 0)
+    state.scatter_region = {"kind": "rectangle", "points": [[30, 0], [N_BINS, N_BINS]]}
+    state.keep_region("one component")
+    state.flip(0)  # the region stays where it was drawn
+    return state
+
+
+def assert_code_makes(state, **names):
+    made, result = run(state.to_code(), **names), state.result()
+    np.testing.assert_array_equal(made["components"], result.components)
+    np.testing.assert_array_equal(made["maps"], result.maps)
+    assert made["names"] == result.names
+    assert set(made.get("regions", {})) == set(result.regions)
+    for name, mask in result.regions.items():
+        assert mask.any()
+        np.testing.assert_array_equal(made["regions"][name], mask)
+
+
+def test_code_makes_the_result_of_an_estimator_bit_for_bit():
+    image = em.datasets.load("six_compounds", shape=(16, 12)).image
+    assert "em.NMF(" in browsed(BrowserState(em.NMF(3, random_state=0).fit(image), image)).to_code()
+    state = browsed(BrowserState(em.decompose(image, em.NMF(3, random_state=0))))
+    assert_code_makes(state, **({} if "load(" in image.code else {"scene": None, "image": image}))
+
+
+def test_code_names_what_only_its_owner_can_make(image):
+    estimator = decomposition.PCA(2, random_state=0).fit(image.spectra)
+    names = {"counts": image.counts, "axis": image.axis, "mask": image.mask}
+    assert_code_makes(browsed(BrowserState(estimator, image)), estimator=estimator, **names)
+    arrays = (np.eye(3, 5), np.random.default_rng(0).random((6, 7, 3)))
+    state = browsed(BrowserState(arrays))
+    assert_code_makes(state, components=arrays[0], maps=arrays[1])
+
+
+def test_code_of_an_estimator_that_was_fitted_elsewhere_asks_for_it(nmf, image):
+    other = em.SpectrumImage(image.counts[::2], image.axis)
+    code = BrowserState(nmf, other).to_code()
+    assert "# estimator: your fitted NMF" in code
+    assert "em.NMF(" not in code
+
+
+# other results
+
+
+def test_estimators_of_scikit_learn_bring_their_mean(image):
+    pca = decomposition.PCA(3, whiten=True, random_state=0).fit(image.spectra)
+    state = BrowserState(pca, image)
+    expected = pca.inverse_transform(pca.transform(image.spectra))
+    state.pixel = (7, 5)
+    np.testing.assert_allclose(state.model(), expected[image.pixel_row(7, 5)])
+    nmf = decomposition.NMF(2, init="nndsvda", max_iter=500).fit(image.spectra)
+    np.testing.assert_allclose(BrowserState(nmf, image).components, nmf.components_)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_hyperspy_signal_brings_its_decomposition_and_its_masks():
+    hs = pytest.importorskip("hyperspy.api")
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(30.0, size=(7, 6, 20)).astype(float)
+    signal = hs.signals.Signal1D(counts)
+    mask = np.zeros((7, 6), dtype=bool)
+    mask[1, 2:] = True
+    hidden = hs.signals.BaseSignal(mask).T
+    signal.decomposition(navigation_mask=hidden, output_dimension=3, print_info=False)
+    state = BrowserState(signal)
+    assert state.n_components == 3
+    assert state.shape == (7, 6)
+    assert np.isnan(state.maps[:, 1, 2:]).all()
+    loadings = signal.get_decomposition_loadings().data  # (3, 7, 6)
+    np.testing.assert_allclose(state.maps[:, ~mask], loadings[:, ~mask])
+    np.testing.assert_allclose(state.components, signal.get_decomposition_factors().data[:3])
+    assert_code_makes(state, signal=signal)
+
+
+def test_a_signal_of_renamed_results_is_read_too(image):
+    class Learnt:
+        components = np.arange(12.0).reshape(4, 3)
+        scores = np.arange(18.0).reshape(6, 3)
+
+    class Signal:
+        learning_results = Learnt()
+
+    small = em.SpectrumImage(np.ones((2, 3, 4)))
+    state = BrowserState(Signal(), small)
+    np.testing.assert_array_equal(state.components, Learnt.components.T)
+    np.testing.assert_array_equal(state.maps[:, 1, 2], Learnt.scores[5])
+
+
+def test_a_bootstrap_brings_bands_and_errors():
+    image = em.datasets.load("six_compounds", shape=(16, 12)).image
+    found = em.bootstrap(em.PCA(2).fit(image), image, n_draws=4)
+    state = BrowserState(found, image)
+    low, high = state.bands
+    np.testing.assert_array_equal(low, found.components_low)
+    state.flip(0)
+    low, high = state.bands
+    np.testing.assert_array_equal(low[0], -found.components_high[0])
+    assert (low <= state.components).all()
+    assert (state.components <= high).all()
+    state.region = CORNER
+    amounts = state.region_amounts()
+    rows = [image.pixel_row(r, c) for r in range(3) for c in (6, 7, 8)]
+    expected = np.sqrt((found.abundances_stderr[rows, 0] ** 2).mean())
+    assert amounts[0].pixel_error == pytest.approx(expected)
+    assert_code_makes(state, image=image)
+
+
+def test_more_components_than_can_be_told_apart_are_cut_and_told_of(image):
+    state = BrowserState(em.PCA(20).fit(image), image)
+    assert state.n_components == MOST
+    assert f"first {MOST} of 20" in state.message
+    assert_code_makes(state, counts=image.counts, axis=image.axis, mask=image.mask)
+
+
+def test_one_component_of_a_tiny_map_is_a_result():
+    for shape in [(1, 2, 8), (4, 1, 2)]:
+        counts = np.random.default_rng(0).poisson(9.0, size=shape) + 1
+        state = BrowserState(em.NMF(1, random_state=0).fit(counts.reshape(-1, shape[2])), counts)
+        state.region = {"kind": "rectangle", "points": [[0, 0], [0, 0]]}
+        assert state.model().shape == (shape[2],)
+        assert np.isnan(state.region_amounts()[0].error)
+        np.testing.assert_array_equal(state.region_spectrum(), counts[0, 0])
+        assert np.nansum(state.scatter_values()) == shape[0] * shape[1]
+
+
+def test_a_line_scan_is_a_map_of_one_row():
+    counts = np.random.default_rng(0).poisson(30.0, size=(40, 16))
+    state = BrowserState(em.decompose(em.SpectrumImage(counts), em.NMF(2, random_state=0)))
+    state.pixel = (0, 7)
+    assert state.shape == (1, 40)
+    np.testing.assert_array_equal(state.counts(), counts[7])
+    state.region = {"kind": "rectangle", "points": [[0, 3], [0, 9]]}
+    np.testing.assert_allclose(state.region_spectrum(), counts[3:10].mean(axis=0))
+    assert_code_makes(state, counts=counts)
+
+
+# two results
+
+
+def test_partners_are_found_again_whatever_their_order_sign_and_height(image, nmf):
+    components, maps = nmf.components_, np.moveaxis(BrowserState(nmf, image).maps, 0, -1)
+    scale, order = np.array([2.0, -3.0, 0.5]), [2, 0, 1]
+    other = ((components * scale[:, None])[order], (maps / scale)[..., order])
+    state = BrowserState(nmf, image, beside=other)
+    partners = state.partners()
+    assert [p.number for p in partners] == [1, 2, 0]
+    assert [p.sign for p in partners] == [1, -1, 1]
+    assert max(p.angle for p in partners) < 1e-5
+    assert min(p.correlation for p in partners) > 1 - 1e-9
+    state.component = 1
+    np.testing.assert_allclose(state.partner_spectrum(), components[1])
+    state.flip(1)
+    assert state.partners()[1].sign == 1
+    np.testing.assert_allclose(state.partner_map(), state.maps[1] * 3 / 1 / 9, rtol=1e-9)
+
+
+def test_a_result_of_fewer_components_leaves_some_without_partner(image, nmf):
+    state = BrowserState(nmf, image, beside=em.PCA(1).fit(image))
+    assert sum(partner is None for partner in state.partners()) == 2
+    state.component = next(k for k, p in enumerate(state.partners()) if p is None)
+    assert state.partner_map() is None
+    assert state.partner_spectrum() is None
+
+
+# regions
+
+
+def test_a_region_has_the_mean_of_its_visible_pixels(state, image):
+    state.region = CORNER  # its third row is hidden
+    inside = image.counts[:2, 6:9].reshape(-1, N_CHANNELS)
+    np.testing.assert_allclose(state.region_spectrum(), inside.mean(axis=0))
+    values = state.maps[:, :2, 6:9].reshape(3, -1)
+    amounts = state.region_amounts()
+    np.testing.assert_allclose([a.mean for a in amounts], values.mean(axis=1))
+    np.testing.assert_allclose(
+        [a.error for a in amounts], values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+    )
+    assert np.isnan(amounts[0].pixel_error)
+    np.testing.assert_allclose(state.region_model(), values.mean(axis=1) @ state.components)
+
+
+def test_a_region_on_hidden_pixels_holds_nothing(state):
+    state.region = {"kind": "rectangle", "points": [[2, 0], [2, 8]]}
+    assert not state.selection().any()
+    assert state.region_spectrum() is None
+    assert state.region_amounts() == []
+
+
+def test_map_and_scatter_select_each_other(state):
+    state.region = CORNER
+    rows, columns = scatter_bins(state.maps[0], state.maps[1])
+    bins = state.scatter_selection()
+    assert bins[rows[0, 7], columns[0, 7]]
+    assert bins.sum() <= 6
+    state.hovered = (5, 3)
+    assert state.scatter_pixel() == (rows[5, 3], columns[5, 3])
+    right = {"kind": "rectangle", "points": [[0, 48], [N_BINS - 1, N_BINS - 1]]}
+    state.scatter_region = right
+    assert state.region == {}
+    first = state.maps[0]
+    np.testing.assert_array_equal(state.selection(), first >= np.nanmax(first) / 2)
+    state.region = CORNER
+    assert state.scatter_region == {}
+
+
+def test_the_scatter_has_its_second_component_upwards(state):
+    density = state.scatter_values()
+    assert np.nansum(density) == ROWS * COLUMNS - COLUMNS  # without the hidden row
+    at = np.unravel_index(np.nanargmax(state.maps[1]), (ROWS, COLUMNS))
+    state.pixel = tuple(map(int, at))
+    assert state.scatter_pixel()[0] == 0  # the highest is on top
+
+
+def test_flipping_a_component_lifts_what_was_drawn_on_its_scatter(state):
+    state.scatter_region = {"kind": "rectangle", "points": [[0, 0], [9, 9]]}
+    state.flip(0)
+    assert state.selection() is None
+
+
+# elements
+
+
+def test_lines_and_edges_are_marked_where_the_axis_has_them(nmf, image, state):
+    state.elements = ["Fe", "W", "Fe"]
+    assert state.elements == ["Fe", "W"]
+    labels = {marker.label: marker.position for marker in state.markers()}
+    assert labels["Fe Kα"] == 6.4039
+    assert "W Mα" in labels
+    assert "W Kα" not in labels  # at 59 keV
+    losses = em.SpectrumImage(image.counts, em.Axis.uniform(30, offset=400, scale=5, unit="eV"))
+    edges = BrowserState(nmf, losses)
+    edges.elements = ["Ti", "O"]
+    assert {m.label: m.position for m in edges.markers()} == {"Ti L3": 456.0, "O K": 532.0}
+
+
+@pytest.mark.parametrize(
+    ("unit", "elements", "message"),
+    [("keV", ["Xx"], "element is 'Xx'"), ("nm", ["Fe"], "cannot be marked on an axis in nm")],
+)
+def test_markers_that_cannot_be_are_refused(nmf, image, unit, elements, message):
+    axis = em.Axis.uniform(30, offset=1, unit=unit)
+    state = BrowserState(nmf, em.SpectrumImage(image.counts, axis))
+    with pytest.raises(tl.TraitError, match=message):
+        state.elements = elements
+    assert state.elements == []
+
+
+# hand-over
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_signals_are_those_of_the_decomposition_in_the_chosen_order(image, nmf):
+    pytest.importorskip("hyperspy")
+    state = BrowserState(nmf, image)
+    state.component = 2
+    state.move(-2)
+    state.rename("glass")
+    state.hide(1)
+    ours, theirs = state.to_hyperspy(), em.decompose(image, nmf).to_hyperspy()
+    np.testing.assert_allclose(ours.components.data, theirs.components.data[[2, 0]])
+    np.testing.assert_allclose(ours.maps.data, theirs.maps.data[[2, 0]])
+    assert ours.components.metadata.General.notes == "Components: glass; component 0"
+    assert ours.components.axes_manager[-1].scale == pytest.approx(7 / 29)
+
+
+# refusals
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"component": 3}, "component is 3; the components are numbered from 0 to 2"),
+        ({"pixel": (0, 9)}, r"pixel \(0, 9\) lies outside the map"),
+        ({"order": [0, 0, 1]}, "name every component once"),
+        ({"names": ["a"]}, "names has 1 entries"),
+        ({"signs": [1, 1, 2]}, "each is 1 or -1"),
+        ({"scatter": (0, 5)}, "scatter is 5"),
+        ({"hidden": [4]}, "hidden is 4"),
+        ({"region": {"kind": "circle"}}, "region has the kind 'circle'"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused(state, settings, message):
+    name, value = next(iter(settings.items()))
+    before = getattr(state, name)
+    with pytest.raises(tl.TraitError, match=message):
+        setattr(state, name, value)
+    assert getattr(state, name) == before
+
+
+def test_empty_names_and_regions_are_refused(state):
+    with pytest.raises(ValueError, match="name of component 0 is empty"):
+        state.rename("  ")
+    with pytest.raises(ValueError, match="no region is drawn"):
+        state.keep_region("grain")
+    state.region = CORNER
+    with pytest.raises(ValueError, match="name of the region is empty"):
+        state.keep_region("")
+
+
+FOUR = em.PCA(2, weighting="none").fit(np.ones((9, 4)) + np.eye(9, 4))
+ARRAYS = (np.eye(2, 30), np.ones((12, 9, 2)))
+
+
+@pytest.mark.parametrize(
+    ("result", "settings", "error", "message"),
+    [
+        (em.NMF(3), {}, NotFittedError, "result NMF is not fitted; call result.fit"),
+        (
+            em.PCA(2).fit(np.ones((9, 4)) + np.eye(9, 4)),
+            {},
+            ValueError,
+            "has 4 channels but image has 30",
+        ),
+        (3, {}, TypeError, "result is 3; pass a fitted estimator"),
+        ((np.ones(3), np.ones(3)), {}, ValueError, r"arrays of shapes \(3,\)"),
+        ((np.eye(2, 30), np.ones((4, 9, 2))), {}, ValueError, r"maps of shape \(4, 9\) but image"),
+        ((np.eye(2, 9), np.ones((12, 9, 2))), {}, ValueError, "has 9 channels"),
+        (ARRAYS[:1], {}, ValueError, "result is a tuple of 1"),
+        (ARRAYS, {"beside": em.NMF(2)}, NotFittedError, "beside NMF is not fitted"),
+        (ARRAYS, {"beside": "PCA"}, TypeError, "beside is 'PCA'"),
+        (ARRAYS, {"colour": 1}, TypeError, "colour"),
+    ],
+)
+def test_bad_input_is_refused_before_any_work(image, result, settings, error, message):
+    with pytest.raises(error, match=message):
+        BrowserState(result, image, **settings)
+
+
+def test_an_estimator_without_its_image_is_refused(nmf):
+    with pytest.raises(ValueError, match="image is missing: NMF does not hold its counts"):
+        BrowserState(nmf)
+    with pytest.raises(ValueError, match="image has 3 navigation axes"):
+        BrowserState(nmf, np.ones((2, 2, 2, 30)))
