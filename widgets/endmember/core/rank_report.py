@@ -31,7 +31,7 @@ from endmember.core.sources import as_spectrum_image
 RULES = {**SCREE_RULES, **SEQUENCE, **DRAWN_RULES, **HELD_OUT_RULES}  # in the order of delivery
 CHEAP = ("elbow", "gavish-donoho", "edge", "spatial")  # all from one Gram matrix
 # Of all work: about the seconds that a map of 40,000 pixels and 2,000 channels takes.
-COSTS = {"elbow": 1, "biwhitened": 2, "sequence": 14, "parallel": 6, "sign-flip": 10}
+COSTS = {"elbow": 1, "biwhitened": 2, "sequence": 6, "parallel": 6, "sign-flip": 8}
 COSTS |= {"bi-cross-validation": 2, "thinning": 4, "restarts": 2}
 LEAST_COST = 0.1
 # Whose answer counts: of those that were asked and have one, the first.

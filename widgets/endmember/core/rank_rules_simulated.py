@@ -26,7 +26,7 @@ from endmember.core.rank_rules import (
 from endmember.core.threads import one_blas_thread
 
 N_DRAWS = 5
-N_FLIPS = 4
+N_FLIPS = 3
 SCATTER = 1.27  # standard deviation of Tracy and Widom's law of order one, in its widths
 FAR = 3.0  # standard deviations above the mean of what was drawn
 SPARSE_BELOW = 0.2  # counts a channel: fewer are drawn count by count
