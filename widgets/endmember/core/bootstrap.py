@@ -214,9 +214,12 @@ def bootstrap(
 
     Bands hold the truth as often as they say where it lies some standard errors above zero, and
     where it is zero nearly always. A truth that lies between is missed more often, above all by
-    bands that end at zero: no bootstrap mends this [3]_. Nor can draws tell of a bias that the fit itself has, such as that
-    of :class:`NFINDR`, which takes for pure what noise has carried farthest out, of
-    :class:`MinimumVolume`, or of NMF where pixels hold few counts.
+    bands that end at zero: no bootstrap mends this [3]_. Nor can draws tell of a bias that the fit
+    itself has, such as that of :class:`NFINDR`, which takes for pure what noise has carried
+    farthest out, of :class:`MinimumVolume`, or of NMF where pixels hold few counts: of three
+    simulated spectra with lines and pixels of their own, 95 % bands hold 96 % of the numbers in
+    spectra and 94 % of those in maps that are not zero at 200 counts a pixel, 91 % and 89 % at 30,
+    but 56 % and 77 % at 7.
 
     A spectrum has the height that the estimator gives it in each draw: in NMF the counts of a mean
     pixel. Other estimators than NMF and MCRALS fit each draw from the beginning.

@@ -27,7 +27,7 @@ SIGNED = (PCA, Rotation)  # components have no sign of their own
 KNOWN = (NMF, MCRALS, SimplexEstimator, *SIGNED)
 SPARSE_BELOW = 0.2  # counts a channel: fewer are drawn count by count
 BLOCK = 2**22  # numbers that are drawn at once
-TIGHTER = 0.1  # of an estimator's tolerance: refits begin at the fit, and must not stay there
+TIGHTER = 0.3  # of an estimator's tolerance: refits begin at the fit, and must not stay there
 SIDE_BY_SIDE_BELOW = 2e7  # numbers held: more draws at a time would fill the memory
 WAITING = 2  # draws for each thread that are begun before the first is taken
 
