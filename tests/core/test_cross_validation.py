@@ -162,6 +162,8 @@ def test_the_same_seed_gives_the_same_values():
     assert (one.values != other.values).all()
     assert one.record.seed == 3
     assert one.record.parameters["ranks"] == [1, 2]
+    assert one.record.parameters["estimator"]["estimator"] == "PCA"
+    assert one.record.result == same.record.result != other.record.result
 
 
 def test_one_standard_error_is_that_of_the_difference():

@@ -145,6 +145,7 @@ def test_the_same_seed_gives_the_same_report(sound):
         np.testing.assert_array_equal(one.rules[name].values, same.rules[name].values)
         np.testing.assert_array_equal(one.rules[name].threshold, same.rules[name].threshold)
     assert one.record == same.record
+    assert one.record.result["ranks"]
     assert one.record.estimator == "rank_report"
     assert (one.record.seed, one.record.parameters["rules"]) == (3, [*map(str, one.rules)])
 

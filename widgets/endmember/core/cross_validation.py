@@ -192,7 +192,8 @@ def cross_validate(
     >>> em.cross_validate(em.PCA(), scene.image, range(1, 6), n_splits=2).best
     3
     """
-    spectra = checked_counts(image)
+    data = image if is_rows(image) else as_spectrum_image(image)
+    spectra = checked_counts(data)
     ranks = as_ranks(ranks, spectra.shape)
     _check_settings(estimator, n_splits, loss, callback)
     losses = np.zeros((n_splits, len(ranks), len(LOSSES)))
@@ -203,9 +204,12 @@ def cross_validate(
         losses[i, j] = halves.losses(fitted(estimator, ranks[j], kept))
         report(callback, (i * len(ranks) + j + 1) / losses[..., 0].size)
     chosen, values = _chosen(losses, loss)
-    parameters = {"estimator": repr(estimator), "ranks": list(ranks), "fraction": fraction}
+    parameters = {"estimator": estimator, "ranks": list(ranks), "fraction": fraction}
     parameters |= {"n_splits": n_splits, "loss": loss, "seed": seed}
-    return CrossValidation(ranks, chosen, values, record_of("cross_validate", parameters, spectra))
+    record = record_of(
+        "cross_validate", parameters, spectra, source=data, result={"values": values}
+    )
+    return CrossValidation(ranks, chosen, values, record)
 
 
 def _chosen(losses, loss):
@@ -220,9 +224,8 @@ def _chosen(losses, loss):
     return loss, losses[..., LOSSES.index(loss)]
 
 
-def checked_counts(image):
+def checked_counts(data):
     """Return whole counts in memory, or say what they are instead."""
-    data = image if is_rows(image) else as_spectrum_image(image)
     spectra = stack_blocks(PCA()._check_spectra(data, reset=True))
     check_any(spectra)
     check_whole(spectra)

@@ -244,7 +244,7 @@ def rank_report(image, *, rules="all", most=12, gain=1.0, seed=0, callback=None)
             work.look_at_counts(is_scaled)
     for text in work.report.warnings:
         warnings.warn(text, NoiseWarning, stacklevel=level_of_caller())
-    return work.report
+    return work.whole_report()
 
 
 def is_last_cheap(name, names):
@@ -276,7 +276,8 @@ class _Work:
         costs = [COSTS.get(name, LEAST_COST) for name in settings["rules"]]
         self._costs = dict(zip(settings["rules"], np.array(costs) / sum(costs), strict=True))
         self._now, self._share = "", 0.0
-        record = record_of("rank_report", settings, spectra)
+        self._source = data
+        record = record_of("rank_report", settings, spectra, source=data)
         self.report = RankReport({}, tuple(settings["rules"]), (), spectra.shape, record)
 
     def ask(self, name):
@@ -289,6 +290,18 @@ class _Work:
         self.report = replace(self.report, rules=rules, pending=pending)
         self._share = 0.0  # it is among those that answered
         self._tell(0.0)
+
+    def whole_report(self):
+        """Return the report with a record of its answers."""
+        ranks = [np.nan if r.rank is None else r.rank for r in self.report.rules.values()]
+        record = record_of(
+            "rank_report",
+            self._settings,
+            self._case.spectra,
+            source=self._source,
+            result={"ranks": np.array(ranks, dtype=np.float64)},
+        )
+        return replace(self.report, record=record)
 
     def look_at_counts(self, is_scaled):
         """Say what is wrong with the counts."""

@@ -176,7 +176,7 @@ SEQUENCE = {
     "sequence": Asked(
         sequence,
         "Does the next eigenvalue stand above those of Poisson counts drawn from a fit without it?",
-        "eigenvalue",
+        "eigenvalue, faint pixels and channels scaled less",
         "noise variance",
         "Whatever is no Poisson noise of a few components counts as one: drift, spikes, a "
         "background of varying exponent, the detector's blur, a gain other than the one given.",
