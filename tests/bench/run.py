@@ -35,7 +35,7 @@ column of rounds shows it.
 
 The modules: `harness` has what a row is and the rounds, `child` what happens in a fresh process,
 `memory` how peaks are measured, `report` ratios and tables, `data` the maps; `pca`, `nmf`,
-`corners`, `abundances`, `clusters` and `startup` have the rows.
+`corners`, `abundances`, `clusters`, `doubt` and `startup` have the rows.
 """
 
 from __future__ import annotations
@@ -68,6 +68,9 @@ ROWS = (
     "bench.clusters:silhouette_pca",
     "bench.clusters:cluster_sweep",
     "bench.clusters:cluster_sweep_pca",
+    "bench.doubt:rank_report_cheap",
+    "bench.doubt:rank_report",
+    "bench.doubt:bootstrap",
     "bench.startup:first_result",
     "bench.startup:cold_compile",
 )
