@@ -259,6 +259,26 @@ class BrowserState(tl.HasTraits):
             "n_channels": self.axis.size,
         }
 
+    def pins(self):
+        """Return pixels worth a look, and their raw counts: where each component is strongest.
+
+        Returns
+        -------
+        pixels : list of tuple of int
+            About a dozen at most; none without an image.
+        counts : ndarray of shape (n_pixels, n_channels)
+            Their raw counts.
+        """
+        if self.image is None:
+            return [], np.zeros((0, self.axis.size))
+        pixels = [self.pixel]
+        for component in self.found.maps:
+            finite = np.where(np.isfinite(component), component, -np.inf)
+            row, column = np.unravel_index(finite.argmax(), self.shape)
+            pixels.append((int(row), int(column)))
+        pixels = list(dict.fromkeys(pixels))
+        return pixels, np.array([self.image.spectrum(*self._index(pixel)) for pixel in pixels])
+
     # two results
 
     def partners(self):
@@ -350,10 +370,10 @@ class BrowserState(tl.HasTraits):
 
     def keep_region(self, name):
         """Keep what was drawn last under a name."""
-        if not name.strip():
-            raise ValueError("name of the region is empty; write one.")
         if not (self.region or self.scatter_region):
             raise ValueError("no region is drawn; draw one on the map or on the scatter first.")
+        if not name.strip():
+            raise ValueError("name of the region is empty; write one.")
         self.regions = {**self.regions, name.strip(): self._drawn_last()}
 
     # what a person says of components
@@ -450,9 +470,17 @@ class BrowserState(tl.HasTraits):
 
     # settings
 
+    def check_component(self, number):
+        """Return the number of a component, or say why it is none."""
+        return self._check_number(number, "component")
+
+    def check_pixel(self, pixel):
+        """Return the pixel, or say why it is none of this map."""
+        return check_inside(pixel, self.shape)
+
     @tl.validate("component")
     def _is_component(self, proposal):
-        return self._check_number(proposal["value"], "component")
+        return self.check_component(proposal["value"])
 
     @tl.validate("scatter", "hidden")
     def _are_components(self, proposal):
@@ -476,7 +504,7 @@ class BrowserState(tl.HasTraits):
 
     @tl.validate("pixel", "hovered")
     def _is_pixel(self, proposal):
-        return check_inside(proposal["value"], self.shape)
+        return self.check_pixel(proposal["value"])
 
     @tl.validate("elements")
     def _are_elements(self, proposal):

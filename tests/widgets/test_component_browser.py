@@ -1,0 +1,293 @@
+"""The controls of a component browser move its state and follow it, with no browser."""
+
+import numpy as np
+import pytest
+import traitlets as tl
+
+import endmember as em
+from endmember.widgets.component_browser import ComponentBrowser
+
+ROWS, COLUMNS = 14, 11
+CORNER = {"kind": "rectangle", "points": [[0.0, 6.0], [2.0, 8.0]]}
+
+
+@pytest.fixture(scope="module")
+def image():
+    rng = np.random.default_rng(1)
+    shares = rng.dirichlet(np.ones(3), size=(ROWS, COLUMNS))
+    counts = rng.poisson(shares @ rng.gamma(1.0, 30.0, size=(3, 40)))
+    mask = np.zeros((ROWS, COLUMNS), dtype=bool)
+    mask[3, 2] = True
+    return em.SpectrumImage(counts, np.linspace(0.1, 8, 40), title="<b>three</b>", mask=mask)
+
+
+@pytest.fixture(scope="module")
+def result(image):
+    return em.decompose(image, em.NMF(3, random_state=0))
+
+
+@pytest.fixture
+def browser(result):
+    return ComponentBrowser(result)
+
+
+def layer(browser, place):
+    """Values of a layer as the page has them, in steps of 1/254 of their range."""
+    layers = browser.map.layers
+    steps = np.frombuffer(layers["maps"], np.uint8).reshape(-1, ROWS, COLUMNS)[place]
+    low, high = layers["lows"][place], layers["highs"][place]
+    return np.where(steps == 255, np.nan, low + (high - low) * steps / 254)
+
+
+def test_value_and_pixel_follow_the_state_and_lead_it(browser):
+    browser.value, browser.pixel = 2, (3, 4)
+    assert (browser.state.component, browser.state.pixel) == (2, (3, 4))
+    browser.state.component, browser.state.pixel = 1, (1, 0)
+    assert (browser.value, browser.pixel) == (1, (1, 0))
+
+
+@pytest.mark.parametrize(
+    ("control", "widget_trait", "trait", "value"),
+    [
+        ("component", "value", "component", 2),
+        ("view", "value", "view", "all"),
+        ("heights", "value", "heights", "equal"),
+        ("map", "pixel", "pixel", (9, 9)),
+        ("map", "hovered", "hovered", (2, 2)),
+        ("map", "region", "region", CORNER),
+        ("scatter", "region", "scatter_region", CORNER),
+    ],
+)
+def test_controls_and_state_move_each_other(browser, control, widget_trait, trait, value):
+    widget, state = getattr(browser, control), browser.state
+    before = getattr(state, trait)
+    setattr(widget, widget_trait, value)
+    assert getattr(state, trait) == value
+    setattr(state, trait, before)
+    assert getattr(widget, widget_trait) == before
+
+
+def test_layers_are_the_maps_in_the_order_of_the_list(browser):
+    state = browser.state
+    state.component = 2
+    browser.earlier.click()
+    browser.earlier.click()
+    assert state.order == [2, 0, 1]
+    assert browser.map.layers["names"] == ["component 2", "component 0", "component 1"]
+    assert browser.map.layers["colors"] == [browser.palette[k] for k in (2, 0, 1)]
+    assert browser.map.shown == 0
+    for place, k in enumerate(state.order):
+        step = np.ptp(state.maps[k][np.isfinite(state.maps[k])]) / 254
+        np.testing.assert_allclose(layer(browser, place), state.maps[k], atol=0.51 * step)
+
+
+def test_the_map_leads_through_its_layers(browser):
+    browser.state.order = [2, 0, 1]
+    browser.map.shown = 2
+    assert browser.value == 1
+    browser.map.shown = None
+    assert browser.state.view == browser.view.value == "all"
+    browser.component.value = 0
+    assert browser.map.shown is None  # all of them stay in view
+    browser.view.value = "one"
+    assert browser.map.shown == 1
+
+
+def test_the_chosen_spectrum_is_in_front_in_its_colour(browser, result):
+    browser.value = 1
+    front = browser.spectra.front
+    np.testing.assert_array_equal(front.y, result.components[1])
+    assert front.colors == [browser.palette[1]]
+    assert front.labels == ["component 1"]
+    assert [line.visible for line in browser.spectra.lines] == [True, False, True]
+
+
+def test_spectra_can_be_drawn_up_to_one_height(browser):
+    browser.heights.value = "equal"
+    heights = [line.y.max() for line in browser.spectra.lines]
+    np.testing.assert_allclose(heights, 1.0)
+    assert "highest" in browser.spectra.axes[1].label
+
+
+def test_naming_hiding_and_turning_over_show_everywhere(browser):
+    browser.value = 1
+    browser.name.value = "<i>glass</i>"
+    browser.flipped.value = True
+    browser.hidden.value = True
+    state = browser.state
+    assert (state.names[1], state.signs[1], state.hidden) == ("<i>glass</i>", -1, [1])
+    assert browser.component.label == "<i>glass</i> (turned over, hidden)"
+    assert browser.map.visible == [True, False, True]
+    np.testing.assert_allclose(layer(browser, 1), state.maps[1], atol=0.02)
+    assert browser.across.options[1] == ("<i>glass</i>", 1)
+    assert "<i>glass" not in browser.where.value
+    assert browser.result().hidden == ["<i>glass</i>"]
+    state.component = 0
+    assert (browser.name.value, browser.flipped.value, browser.hidden.value) == (
+        "component 0",
+        False,
+        False,
+    )
+    assert not browser.spectra.lines[1].visible
+    assert not browser.place.parts[1].visible
+
+
+def test_a_place_shows_raw_counts_beside_the_sum_of_its_parts(browser, image, result):
+    for pixel in [(0, 10), (13, 0)]:
+        browser.state.hovered = pixel
+        plot = browser.place
+        np.testing.assert_array_equal(plot.counts.y, image.counts[pixel])
+        np.testing.assert_allclose(plot.model.y, result.denoised(image.pixel_row(*pixel)))
+        np.testing.assert_allclose(sum(part.y for part in plot.parts), plot.model.y)
+        assert [part.colors[0] for part in plot.parts] == browser.palette
+        assert (plot.counts.labels, plot.model.labels) == (["raw counts"], ["model"])
+        assert tuple(browser.map.counts["pixel"]) == pixel
+        assert f"row {pixel[0]}, column {pixel[1]}" in browser.where.value
+    browser.state.hovered = (3, 2)  # hidden
+    assert "hidden" in browser.where.value
+    assert not browser.place.model.visible
+    assert browser.place.counts.visible
+
+
+def test_a_region_shows_its_mean_and_what_it_holds(browser, image):
+    assert browser.region_box.layout.display == "none"
+    browser.map.region = CORNER
+    assert browser.region_box.layout.display is None
+    inside = image.counts[:3, 6:9].reshape(9, -1)
+    np.testing.assert_allclose(browser.region_plot.counts.y, inside.mean(axis=0))
+    assert "Mean of 9 pixels" in browser.amounts.value
+    assert f"{browser.state.region_amounts()[0].mean:.3g}" in browser.amounts.value
+    assert browser.scatter.highlight == np.packbits(browser.state.scatter_selection()).tobytes()
+    browser.region_name.value = "corner"
+    browser.keep.click()
+    assert browser.result().regions["corner"].sum() == 9
+    browser.map.region = {}
+    assert browser.region_box.layout.display == "none"
+    assert browser.scatter.highlight == b""
+
+
+def test_what_is_drawn_on_the_scatter_stands_out_on_the_map(browser):
+    browser.map.region = CORNER
+    browser.scatter.region = {"kind": "rectangle", "points": [[0, 48], [95, 95]]}
+    selected = browser.state.selection()
+    assert browser.map.region == {}
+    assert browser.map.highlight == np.packbits(selected).tobytes()
+    assert selected.any()
+    browser.across.value = 2
+    assert browser.state.scatter == (2, 1)
+    assert browser.scatter.region == {}
+    assert browser.map.highlight == b""
+    assert "component 2 (to the right)" in browser.scatter.caption
+
+
+def test_the_pixel_under_the_pointer_is_shown_on_the_scatter(browser):
+    browser.map.hovered = (5, 5)
+    assert browser.scatter.hovered == browser.state.scatter_pixel()
+    browser.map.hovered = None
+    assert browser.scatter.hovered is None
+
+
+def test_lines_are_marked_and_wrong_words_are_answered(browser):
+    browser.elements.value = "Fe, Mg"
+    assert browser.state.elements == ["Fe", "Mg"]
+    assert "Fe Kα" in browser.spectra.tick_labels.text
+    browser.elements.value = "Unobtainium"
+    assert "element is &#x27;Unobtainium&#x27;" in browser.message.value
+    assert browser.elements.value == "Fe, Mg"
+    browser.elements.value = ""
+    assert browser.message.value == ""
+    assert not browser.spectra.ticks.visible
+
+
+def test_what_cannot_be_done_is_said_in_words(browser):
+    browser.name.value = " "
+    assert "name of component 0 is empty" in browser.message.value
+    assert browser.name.value == "component 0"
+    browser.keep.click()
+    assert "no region is drawn" in browser.message.value
+
+
+def test_a_second_result_is_shown_beside_its_partner(result, image):
+    pca = em.PCA(2).fit(image)
+    browser = ComponentBrowser(result, beside=pca)
+    partners = browser.state.partners()
+    for k, partner in enumerate(partners):
+        browser.value = k
+        if partner is None:
+            assert "no component left" in browser.partner.value
+            assert not browser.spectra.partner.visible
+            continue
+        assert f"component {partner.number} of PCA" in browser.partner.value
+        assert f"{partner.angle:.1f}°" in browser.partner.value
+        shown = np.frombuffer(browser.beside.values, "f4").reshape(ROWS, COLUMNS)
+        np.testing.assert_allclose(shown, browser.state.partner_map(), rtol=1e-6)
+        np.testing.assert_array_equal(browser.spectra.partner.y, browser.state.partner_spectrum())
+    assert sum(partner is None for partner in partners) == 1
+
+
+def test_bands_of_a_bootstrap_are_drawn_around_the_chosen_spectrum(image):
+    found = em.bootstrap(em.PCA(2).fit(image), image, n_draws=4)
+    browser = ComponentBrowser(found, image)
+    browser.value = 1
+    np.testing.assert_array_equal(
+        browser.spectra.band.y, [found.components_low[1], found.components_high[1]]
+    )
+    browser.map.region = CORNER
+    assert "of a pixel, drawn" in browser.amounts.value
+
+
+def test_arrays_need_no_image(image, result):
+    browser = ComponentBrowser((result.components, result.maps))
+    browser.state.hovered = (2, 2)
+    assert not browser.place.counts.visible
+    assert browser.place.model.visible
+    browser.map.region = CORNER
+    assert "Mean of 9 pixels" in browser.amounts.value
+    with pytest.raises(ValueError, match="arrays came without an image"):
+        browser.to_hyperspy()
+
+
+def test_code_is_always_current(browser):
+    browser.name.value = "matrix"
+    assert "matrix" in browser.code.value
+    browser.map.region = CORNER
+    assert "mask_of" in browser.code.value
+    image = browser.state.image
+    names = {"counts": image.counts, "axis": image.axis, "mask": image.mask}
+    exec(browser.to_code(), names)
+    np.testing.assert_array_equal(names["maps"], browser.result().maps)
+
+
+@pytest.mark.parametrize(("trait", "value"), [("value", 3), ("pixel", (14, 0))])
+def test_a_value_out_of_range_is_refused_and_the_old_one_stays(browser, trait, value):
+    before = getattr(browser, trait)
+    with pytest.raises(tl.TraitError):
+        setattr(browser, trait, value)
+    assert getattr(browser, trait) == before
+    assert (browser.state.component, browser.state.pixel) == (browser.value, browser.pixel)
+
+
+def test_titles_are_escaped(browser):
+    assert "&lt;b&gt;three&lt;/b&gt;" in browser.children[0].value
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_a_picture_is_written(browser, tmp_path, suffix):
+    browser.state.elements = ["Fe"]
+    browser.name.value = "$glass_"
+    path = tmp_path / f"browser{suffix}"
+    browser.save(path)
+    assert path.stat().st_size > 5000
+
+
+def test_bad_paths_are_refused(browser, tmp_path):
+    with pytest.raises(ValueError, match=r"ends in '\.jpg'; save the browser as one of \.html"):
+        browser.save(tmp_path / "browser.jpg")
+    for name in ("browser.png", "browser.html"):
+        with pytest.raises(FileNotFoundError, match="folder"):
+            browser.save(tmp_path / "nowhere" / name)
+
+
+def test_unknown_keywords_are_refused(result):
+    with pytest.raises(TypeError, match="layout"):
+        ComponentBrowser(result, layout={})

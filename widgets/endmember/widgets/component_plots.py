@@ -1,0 +1,256 @@
+"""Spectra of components, and of a place on the map as the sum of its parts."""
+
+from __future__ import annotations
+
+import bqplot as bq
+import numpy as np
+
+from endmember.widgets.palette import GREY
+
+MODEL = "#767676"  # seen on light and dark, and none of the components' colours
+FRONT, BEHIND = 2.2, 1.1  # widths of curves in CSS pixels
+FAINT = 0.55  # opacity of what is behind
+TOP = 1.06  # of the highest curve: room above
+LABEL_SHARES = (0.985, 0.93, 0.875)  # of the height: labels of neighbours at different ones
+NEAR = 0.05  # of the width of the axis: nearer labels would overlap
+FAINTEST_LABEL = 0.5  # of the strongest line of a family: weaker ones are marked without a label
+
+
+class CurvePlot(bq.Figure):
+    """Curves along one signal axis, in counts.
+
+    Parameters
+    ----------
+    axis : ndarray of shape (n_channels,)
+        Where the channels lie.
+    label : str
+        What stands along the axis.
+    marks : callable
+        Given the scales, returns the marks.
+    height : int
+        In CSS pixels.
+    """
+
+    def __init__(self, axis, label, marks, *, height):
+        self.axis = np.asarray(axis, dtype=np.float64)
+        low, high = _ends(self.axis)
+        self._x = bq.LinearScale(min=low, max=high, allow_padding=False)
+        self._y = bq.LinearScale(min=0.0, max=1.0, allow_padding=False)
+        self._counts = bq.Axis(
+            scale=self._y,
+            side="left",
+            label="counts",
+            grid_lines="none",
+            label_offset="3.4em",
+            tick_format="~g",
+            num_ticks=5,
+        )
+        along = bq.Axis(scale=self._x, label=label, grid_lines="none", label_offset="2.4em")
+        super().__init__(
+            marks=marks({"x": self._x, "y": self._y}),
+            axes=[along, self._counts],
+            legend_location="top-right",
+            fig_margin={"top": 12, "bottom": 48, "left": 68, "right": 16},
+            layout={"width": "auto", "height": f"{height}px"},
+        )
+        self.add_class("endmember-figure")
+
+    def _reach(self, *curves):
+        """Give the plot the height of its curves, and zero."""
+        values = [v for v in (np.asarray(c)[np.isfinite(c)] for c in curves) if v.size]
+        low = min((float(v.min()) for v in values), default=0.0)
+        high = max((float(v.max()) for v in values), default=1.0)
+        low, high = min(0.0, TOP * low), max(0.0, TOP * high)
+        self._y.min, self._y.max = low, high if high > low else low + 1.0
+
+
+class ComponentPlot(CurvePlot):
+    """Every component in its colour, the chosen one in front with its band and its partner.
+
+    Parameters
+    ----------
+    axis, label
+        See :class:`CurvePlot`.
+    colors : list of str
+        A colour for each component.
+    """
+
+    def __init__(self, axis, label, colors):
+        self.colors = list(colors)
+        nothing = np.full((2, len(axis)), np.nan)
+
+        def marks(scales):
+            shared = {"x": axis, "scales": scales}
+            self.lines = [
+                bq.Lines(y=nothing[0], colors=[c], stroke_width=BEHIND, opacities=[FAINT], **shared)
+                for c in self.colors
+            ]
+            self.band = bq.Lines(
+                y=nothing, fill="between", fill_opacities=[0.25], opacities=[0.0], **shared
+            )
+            self.partner = bq.Lines(
+                y=nothing[0],
+                colors=[MODEL],
+                line_style="dashed",
+                labels=["beside"],
+                stroke_width=1.5,
+                **shared,
+            )
+            self.front = bq.Lines(
+                y=nothing[0], stroke_width=FRONT, labels=[""], display_legend=True, **shared
+            )
+            self.ticks = bq.Lines(
+                x=np.zeros(2), y=np.zeros(2), scales=scales, colors=[GREY], stroke_width=1
+            )
+            self.tick_labels = bq.Label(
+                x=np.zeros(1),
+                y=np.zeros(1),
+                text=[""],
+                scales=scales,
+                colors=[GREY],
+                default_size=11,
+                font_weight="normal",
+                x_offset=3,
+            )
+            return [self.band, *self.lines, self.partner, self.front, self.ticks, self.tick_labels]
+
+        super().__init__(axis, label, marks, height=260)
+
+    def show(self, spectra, chosen, name, *, shown, equal=False, bands=None, partner=None):
+        """Draw spectra of shape (n_components, n_channels), the chosen one in front.
+
+        Parameters
+        ----------
+        spectra : ndarray of shape (n_components, n_channels)
+            In counts.
+        chosen : int
+            Which is in front.
+        name : str
+            Its name, for the legend.
+        shown : list of int
+            Those that are not hidden.
+        equal : bool
+            Whether each is drawn up to its own height.
+        bands : tuple of ndarray, optional
+            Lower and upper ends, of the same shape.
+        partner : tuple of (str, ndarray), optional
+            Name and spectrum of its partner in another result.
+        """
+        heights = np.nanmax(np.abs(spectra), axis=1)
+        units = np.where(equal & (heights > 0), heights, 1.0)
+        drawn = spectra / units[:, None]
+        for k, line in enumerate(self.lines):
+            line.visible = k in shown and k != chosen
+            line.y = drawn[k]
+        self.front.colors, self.front.labels = [self.colors[chosen]], [name]
+        self.front.y = drawn[chosen]
+        ends = [drawn[k] for k in {*shown, chosen}]
+        ends += self._show_band(bands, chosen, units[chosen])
+        ends += self._show_partner(partner, units[chosen])
+        self._counts.label = "of the highest channel" if equal else "counts"
+        self._reach(*ends)
+
+    def mark(self, markers):
+        """Mark lines or edges, strong ones with a label."""
+        ends = [self._y.min, self._y.max]
+        x = [place for m in markers for place in (m.position, m.position, np.nan)]
+        y = [place for m in markers for place in (ends[0], self._up_to(m), np.nan)]
+        labelled = [m for m in markers if m.weight >= FAINTEST_LABEL]
+        heights = self._label_heights([m.position for m in labelled])
+        with self.ticks.hold_sync(), self.tick_labels.hold_sync():
+            self.ticks.x, self.ticks.y = np.array(x or [0.0, 0.0]), np.array(y or [0.0, 0.0])
+            self.ticks.visible = bool(markers)
+            self.tick_labels.x = np.array([m.position for m in labelled] or [0.0])
+            self.tick_labels.y = np.array(heights or [0.0])
+            self.tick_labels.text = np.array([m.label for m in labelled] or [""])
+
+    def _up_to(self, marker):
+        low, high = max(0.0, self._y.min), self._y.max
+        return low + (0.35 + 0.5 * marker.weight) * (high - low)
+
+    def _label_heights(self, positions):
+        """Stagger labels that lie near to each other."""
+        width, high = np.ptp(self.axis) or 1.0, self._y.max
+        heights, level, before = {}, 0, -np.inf
+        for position in sorted(positions):
+            level = (level + 1) % len(LABEL_SHARES) if position - before < NEAR * width else 0
+            heights[position], before = LABEL_SHARES[level] * high, position
+        return [heights[position] for position in positions]
+
+    def _show_band(self, bands, chosen, unit):
+        self.band.visible = bands is not None
+        if bands is None:
+            return []
+        ends = [end[chosen] / unit for end in bands]
+        self.band.fill_colors = self.band.colors = [self.colors[chosen]] * 2
+        self.band.y = np.array(ends)
+        return ends
+
+    def _show_partner(self, partner, unit):
+        self.partner.visible = self.partner.display_legend = partner is not None
+        if partner is None:
+            return []
+        self.partner.labels, self.partner.y = [partner[0]], partner[1] / unit
+        return [self.partner.y]
+
+
+class PartsPlot(CurvePlot):
+    """Raw counts of a place, their model, and what each component adds to it in its colour.
+
+    Parameters
+    ----------
+    axis, label
+        See :class:`CurvePlot`.
+    colors : list of str
+        A colour for each component; none where no parts are to be shown.
+    has_counts : bool
+        Whether there are counts to be shown beside the model.
+    """
+
+    def __init__(self, axis, label, colors, *, has_counts=True):
+        nothing = np.zeros(len(axis))
+
+        def marks(scales):
+            shared = {"x": axis, "y": nothing, "scales": scales}
+            self.counts = bq.Lines(
+                colors=[GREY],
+                stroke_width=1,
+                fill="bottom",
+                fill_colors=[GREY],
+                fill_opacities=[0.2],
+                labels=["raw counts"],
+                display_legend=has_counts,
+                visible=has_counts,
+                **shared,
+            )
+            self.parts = [bq.Lines(colors=[c], stroke_width=1.4, **shared) for c in colors]
+            self.model = bq.Lines(
+                colors=[MODEL],
+                stroke_width=2,
+                line_style="dashed",
+                labels=["model"],
+                display_legend=True,
+                **shared,
+            )
+            return [self.counts, *self.parts, self.model]
+
+        super().__init__(axis, label, marks, height=240)
+
+    def show(self, counts, model, parts=(), shown=()):
+        """Draw counts, model and parts in counts; NaN draws nothing."""
+        for line, curve in [(self.counts, counts), (self.model, model)]:
+            self._draw(line, curve)
+        for k, (line, part) in enumerate(zip(self.parts, parts, strict=False)):
+            self._draw(line, part if k in shown else None)
+        self._reach(*[c for c in (counts, model, *parts) if c is not None])
+
+    def _draw(self, line, curve):
+        line.visible = curve is not None and bool(np.isfinite(curve).any())
+        if line.visible:
+            with line.hold_sync():
+                line.x, line.y = self.axis, np.asarray(curve, dtype=np.float64)
+
+
+def _ends(axis):
+    low, high = float(axis.min()), float(axis.max())
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
