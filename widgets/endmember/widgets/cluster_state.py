@@ -1,0 +1,557 @@
+"""What a cluster tuner knows, without a widget: clusters, what speaks for them, and the code."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import traitlets as tl
+
+from endmember.core.cluster_features import KINDS
+from endmember.core.image import SpectrumImage
+from endmember.core.label_maps import MeanSpectra
+from endmember.core.line_maps import line_maps
+from endmember.core.progress import CancelledError
+from endmember.core.record import Record, record_of
+from endmember.core.sources import as_spectrum_image
+from endmember.widgets.cluster_ladder import (
+    ALGORITHMS,
+    NORMALISATIONS,
+    ON_REQUEST,
+    Ladder,
+    Recipe,
+    as_lines,
+    code_of,
+    dense,
+)
+from endmember.widgets.cluster_plane import Plane
+from endmember.widgets.pixels import check_inside
+from endmember.widgets.regions import check_region, mask_of
+from endmember.widgets.worker import Worker
+
+MAX_K = 8  # colours that everybody can tell apart
+MANY_CHANNELS = 16  # beyond, clusters of raw channels are mostly noise
+N_KEPT = 4  # results of other settings, to come back to at once
+MOST_NAMED = 24  # features to choose a plane from
+OFTEN = 0.1  # seconds between words of progress
+RECIPE = ("features", "n_components", "normalisation", "algorithm", "seed", "held_out")
+SETTINGS = (*RECIPE, "k", "min_area", "criterion", "ratio", "plane_axes", "pixel")
+CRITERIA = ("inertia", "silhouette", *ON_REQUEST)
+
+
+@dataclass(frozen=True, eq=False)
+class TunedClusters:
+    """Clusters as they were tuned.
+
+    Attributes
+    ----------
+    k : int
+        Number of clusters.
+    model : KMeans or GaussianMixture
+        The fitted estimator, whose own names of the clusters are other ones.
+    labels : ndarray of int, shape (rows, columns)
+        Cluster of every pixel after small areas were removed; -1 where pixels are hidden.
+    spectra : MeanSpectra
+        Mean spectra in counts a pixel, of the held-out counts where there are such.
+    ratios : list of dict
+        Of every cluster its pixels, and the ratio of two lines with its error.
+    record : Record
+        What made the result.
+    """
+
+    k: int
+    model: Any
+    labels: np.ndarray
+    spectra: MeanSpectra
+    ratios: list
+    record: Record
+
+
+class ClusterState(tl.HasTraits):
+    """Clusters of a map for every number of them, and the settings that they follow from.
+
+    Clusters are found on a thread of its own; :meth:`wait` waits for them.
+
+    Parameters
+    ----------
+    data : SpectrumImage, HyperSpy signal or array of shape (rows, columns, n_channels)
+        Counts with one or two navigation axes.
+    lines : sequence of str, or dict of str to (float, float), optional
+        X-ray lines or windows, as :func:`line_maps` takes them; by default those in the metadata.
+    max_k : int, default=8
+        Largest number of clusters; turning it up takes longer before all of them are known. There
+        are colours for eight.
+    compute : bool, default=True
+        Whether to begin at once; otherwise :meth:`compute` does.
+
+    Attributes
+    ----------
+    k : int
+        Chosen number of clusters.
+    features, n_components, normalisation, algorithm, seed, held_out
+        What clusters follow from; a change begins anew.
+    min_area : int
+        Pixels that an area must have to stay.
+    status : {"idle", "running", "stale", "error"}
+        Whether what is shown follows from the settings.
+    message : str
+        What went wrong, or what is worth knowing.
+    """
+
+    k = tl.Int(2, min=1)
+    features = tl.Enum(KINDS, "lines")
+    n_components = tl.Int(3, min=1, max=20)
+    normalisation = tl.Enum(NORMALISATIONS, "none")
+    algorithm = tl.Enum(ALGORITHMS, "k-means")
+    seed = tl.Int(0, min=0, max=2**31 - 1)
+    held_out = tl.Bool(False)
+    min_area = tl.Int(1, min=1)
+    criterion = tl.Enum(CRITERIA, "silhouette")
+    ratio = tl.Tuple(tl.Unicode(), tl.Unicode(), allow_none=True, default_value=None)
+    plane_axes = tl.Tuple(tl.Int(min=0), tl.Int(min=0), default_value=(0, 1))
+    pixel = tl.Tuple(tl.Int(), tl.Int(), default_value=(0, 0))
+    region = tl.Dict()
+    plane_region = tl.Dict()
+    status = tl.Enum(["idle", "running", "stale", "error"], "stale")
+    message = tl.Unicode()
+    progress = tl.Float(0.0, min=0.0, max=1.0)
+    seconds_left = tl.Float(allow_none=True, default_value=None)
+    version = tl.Int(0)  # rises with everything that is found
+
+    def __init__(self, data, *, lines=None, max_k=MAX_K, compute=True):
+        self.image = as_map(data)
+        if not isinstance(max_k, (int, np.integer)) or not 1 <= max_k <= MAX_K:
+            raise ValueError(f"max_k is {max_k!r}; pass a whole number from 1 to {MAX_K}.")
+        self.shape = (1, *self.image.navigation_shape)[-2:]
+        self.max_k = int(min(max_k, self.image.n_pixels))
+        self.lines = known_lines(self.image, lines)
+        self.worker = Worker()
+        self._ladders: dict = {}
+        self._ladder = None
+        self._is_held = True
+        super().__init__()
+        self.set_trait("k", min(2, self.max_k))
+        self.set_trait("features", self._first_features())
+        self.set_trait("ratio", tuple(self.line_names[:2]) if len(self.lines) > 1 else None)
+        self.set_trait("pixel", tuple(int(n // 2) for n in self.shape))
+        self._is_held = False
+        if compute:
+            self.compute()
+
+    # what the settings say
+
+    @property
+    def recipe(self):
+        """What clusters follow from, as set now."""
+        others = {name: getattr(self, name) for name in RECIPE}
+        return Recipe(lines=self.lines, **others)
+
+    @property
+    def line_names(self):
+        """Names of the lines, for ratios."""
+        return [line if isinstance(line, str) else line[0] for line in self.lines]
+
+    def to_code(self):
+        """Return the lines that make the same clusters without a widget."""
+        ladder, recipe = self._ladder, self.recipe
+        is_shown = ladder is not None and ladder.recipe == recipe and ladder.is_whole
+        k = self.shown_k if is_shown else self.k
+        return code_of(recipe, self.image.code, k, self.min_area)
+
+    def settings(self):
+        """Return all settings, as JSON has them."""
+        values = {name: getattr(self, name) for name in SETTINGS}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
+
+    def restore(self, settings):
+        """Take over what :meth:`settings` returned, and begin anew where that is needed.
+
+        Parameters
+        ----------
+        settings : dict
+            Some of the settings or all of them; a name that is none is refused, and nothing set.
+        """
+        unknown = sorted(set(settings) - set(SETTINGS))
+        if unknown:
+            raise ValueError(f"settings hold {unknown}; these are known: {list(SETTINGS)}.")
+        with self._together(), self.hold_trait_notifications():
+            for name, value in settings.items():
+                setattr(self, name, tuple(value) if isinstance(value, list) else value)
+
+    # work
+
+    def compute(self):
+        """Find the clusters that the settings ask for, on a thread of its own."""
+        recipe, criterion = self.recipe, self.criterion
+        with self.worker.lock:
+            self.status, self.message = "running", ""
+            self.progress, self.seconds_left = 0.0, None
+            self.worker.start(_Job(self, recipe, criterion))
+
+    def cancel(self):
+        """Stop at once; what was found so far is kept, and :meth:`compute` goes on from there."""
+        with self.worker.lock:
+            if self.status == "running":
+                self.worker.cancel()
+                self.seconds_left = None
+                self.status = "stale"
+                self.message = "Cancelled: compute goes on from here."
+
+    def wait(self, seconds=None):
+        """Wait until nothing runs; return whether that is so."""
+        return self.worker.wait(seconds)
+
+    # what was found
+
+    @property
+    def ladder(self):
+        """The clusters that are shown: of the settings, or of earlier ones while these run."""
+        return self._ladder
+
+    @property
+    def shown_k(self):
+        """The number of clusters that is shown: `k`, or fewer where there are no more; 0 before."""
+        return min(self.k, self._ladder.n_found) if self._ladder else 0
+
+    @property
+    def is_wide(self):
+        """Whether there are more features than can be chosen from by name."""
+        return len(self.feature_names()) > MOST_NAMED
+
+    def label_map(self):
+        """Return the cluster of every pixel, shape (rows, columns); -1 where it is hidden."""
+        return self._found().label_map(self.shown_k, self.min_area, self.shape)
+
+    def mean_spectra(self):
+        """Return the mean spectra of the clusters, of held-out counts where these judge."""
+        return self._found().means(self.shown_k, self.min_area, self.shape)
+
+    def curve(self):
+        """Return the chosen criterion for k = 1, 2, ...: values, errors, and the k it prefers."""
+        return self._found().curve(self.criterion)
+
+    def silhouettes(self):
+        """Return the silhouettes of every cluster, highest first; none where there is one."""
+        ladder, k = self._found(), self.shown_k
+        if k not in ladder.silhouettes:
+            return []
+        each, labels = ladder.silhouettes[k], ladder.labels[k - 1]
+        each, labels = each[np.isfinite(each)], labels[np.isfinite(each)]
+        return [np.sort(each[labels == cluster])[::-1] for cluster in range(k)]
+
+    def ratios(self):
+        """Return a dictionary for each cluster, its ratio of two lines with the counting error.
+
+        Returns
+        -------
+        list of dict
+            ``cluster``, ``n_pixels``, and of each kind of counts ``(ratio, error)``: ``clustered``
+            are the counts that clusters were found on, ``held_out`` the others, or None.
+        """
+        ladder, k = self._found(), self.shown_k
+        labels, where = self.label_map(), (k, self.min_area, self.shape)
+        sizes = np.bincount(labels[labels >= 0], minlength=k)
+        clustered = held_out = [None] * k
+        if self.ratio is not None:
+            clustered = ladder.ratios(*where, self.ratio)
+            if ladder.recipe.held_out:
+                held_out = ladder.ratios(*where, self.ratio, held_out=True)
+        return [
+            {"cluster": i, "n_pixels": int(size), "clustered": here, "held_out": there}
+            for i, (size, here, there) in enumerate(zip(sizes, clustered, held_out, strict=True))
+        ]
+
+    def feature_names(self):
+        """Return the names of the features, in their order."""
+        recipe = self._ladder.recipe if self._ladder else self.recipe
+        if recipe.features == "pca":
+            return [f"component {k + 1}" for k in range(recipe.n_components)]
+        if recipe.given():
+            return self.line_names
+        unit = self.image.unit
+        return [f"{value:.4g} {unit}".strip() for value in self.image.axis]
+
+    def plane_names(self):
+        """Return the features that a plane can be made of: position by name, the widest first."""
+        names, n_rows = self.feature_names(), self._found().rows.shape[1]
+        if n_rows <= MOST_NAMED:
+            return {name: i for i, name in enumerate(names[:n_rows])}
+        return {names[i]: int(i) for i in np.sort(self._widest()[:MOST_NAMED])}
+
+    def plane(self):
+        """Return two of the features against each other, a :class:`Plane`."""
+        ladder = self._found()
+        across, up = (self._column(i) for i in self.axes())
+        visible = self._visible()
+        return Plane(across, up, ladder.labels[self.shown_k - 1], visible)
+
+    def axes(self):
+        """Return the positions of the two features of the plane: as set, or the widest two."""
+        n_features = self._found().rows.shape[1]
+        if n_features > MOST_NAMED:
+            names = list(self.plane_names().values())
+            first = self._widest()[:2]
+            return tuple(
+                at if at in names else int(other)
+                for at, other in zip(self.plane_axes, first, strict=True)
+            )
+        return tuple(min(i, n_features - 1) for i in self.plane_axes)
+
+    def plane_titles(self):
+        """Return the names of the two features, across and up."""
+        names = self.feature_names()
+        return tuple(names[i] for i in self.axes())
+
+    def chosen(self):
+        """Return which pixels the region holds, on the map or in the plane; None without one."""
+        if self.region:
+            return mask_of(self.region, self.shape) & self._visible()
+        if self.plane_region and self._ladder:
+            return self.plane().pixels_in(self.plane_region)
+        return None
+
+    def chosen_spectrum(self):
+        """Return the mean spectrum of the chosen pixels, else the counts of the pixel."""
+        chosen = self.chosen()
+        if chosen is None or not chosen.any():
+            return self.image.spectrum(*self.pixel[-len(self.image.navigation_shape) :])
+        region = chosen.reshape(self.image.navigation_shape)
+        return self.image.sum_spectrum(region) / np.count_nonzero(chosen)
+
+    def result(self):
+        """Wait for the clusters that the settings ask for, and return them.
+
+        Raises
+        ------
+        RuntimeError
+            Where there are none: in the words that the widget shows.
+        """
+        self.wait()
+        with self.worker.lock:
+            if self.status in ("error", "stale"):
+                raise RuntimeError(
+                    f"there are no clusters of these settings: {self.message or 'compute() them.'}"
+                )
+            ladder, labels = self._found(), self.label_map()
+            return TunedClusters(
+                self.shown_k,
+                ladder.models[self.shown_k - 1],
+                labels,
+                self.mean_spectra(),
+                self.ratios(),
+                self._record(labels),
+            )
+
+    # settings
+
+    def check_k(self, k):
+        """Return the number of clusters, or say why it cannot be chosen."""
+        if k > self.max_k:
+            raise tl.TraitError(
+                f"k is {k} but the largest is {self.max_k}, for {self.image.n_pixels} pixels and "
+                f"{MAX_K} colours; choose fewer."
+            )
+        return k
+
+    @tl.validate("k")
+    def _is_k(self, proposal):
+        return self.check_k(proposal["value"])
+
+    @tl.validate("pixel")
+    def _is_pixel(self, proposal):
+        return check_inside(proposal["value"], self.shape)
+
+    @tl.validate("region", "plane_region")
+    def _is_region(self, proposal):
+        try:
+            return check_region(proposal["value"])
+        except ValueError as error:
+            raise tl.TraitError(str(error)) from None
+
+    @tl.validate("ratio")
+    def _are_lines(self, proposal):
+        ratio = proposal["value"]
+        if ratio is not None and not set(ratio) <= set(self.line_names):
+            raise tl.TraitError(f"ratio is {ratio}; choose two of {self.line_names}.")
+        return ratio
+
+    @tl.observe(*RECIPE, "criterion")
+    def _begin(self, change):
+        if self._is_held:
+            return
+        if change["name"] == "criterion" and not self._is_missing():
+            self.version += 1
+            return
+        self.compute()
+
+    @tl.observe("region")
+    def _on_map(self, change):
+        if change["new"]:
+            self.plane_region = {}
+
+    @tl.observe("plane_region")
+    def _in_plane(self, change):
+        if change["new"]:
+            self.region = {}
+
+    @contextmanager
+    def _together(self):
+        """Begin once after many changes, where one of them asks for it."""
+        before, self._is_held = (self.recipe, self.criterion), True
+        try:
+            yield
+        finally:
+            self._is_held = False
+        if (self.recipe, self.criterion) != before:
+            self.compute()
+
+    def _is_missing(self):
+        ladder = self._ladder
+        if ladder is None or ladder.recipe != self.recipe or not ladder.is_whole:
+            return True
+        return self.criterion in ON_REQUEST and self.criterion not in ladder.curves
+
+    def _first_features(self):
+        if self.lines:
+            return "lines"
+        return "raw" if self.image.n_channels <= MANY_CHANNELS else "pca"
+
+    def ladder_for(self, recipe):
+        """Return the clusters of a recipe, kept from before or begun."""
+        if recipe in self._ladders:
+            self._ladders[recipe] = self._ladders.pop(recipe)  # the latest last
+        else:
+            self._ladders[recipe] = Ladder(self.image, recipe, self.max_k)
+        while len(self._ladders) > N_KEPT:
+            del self._ladders[next(iter(self._ladders))]
+        return self._ladders[recipe]
+
+    def show(self, ladder):
+        """Show clusters, or that more of them are known."""
+        self._ladder = ladder
+        self.version += 1
+
+    def _found(self):
+        if self._ladder is None:
+            raise RuntimeError("nothing was computed yet; wait() for it.")
+        return self._ladder
+
+    def _visible(self):
+        mask = self.image.mask
+        return np.ones(self.shape, bool) if mask is None else ~mask.reshape(self.shape)
+
+    def _widest(self):
+        rows = self._found().rows.astype(np.float64)
+        means = np.asarray(rows.mean(axis=0)).ravel()
+        squares = rows.multiply(rows) if hasattr(rows, "multiply") else rows**2
+        return np.argsort(means**2 - np.asarray(squares.mean(axis=0)).ravel(), kind="stable")
+
+    def _column(self, i):
+        return np.asarray(dense(self._found().rows[:, [i]]), dtype=np.float64).ravel()
+
+    def _record(self, labels):
+        given = {**self.settings(), "lines": as_lines(self.lines) if self.lines else None}
+        return record_of(
+            "ClusterTuner", given, self.image.spectra, source=self.image, result={"labels": labels}
+        )
+
+
+class _Job:
+    """Finds what a state asks for, and tells it, unless something newer was asked since."""
+
+    def __init__(self, state, recipe, criterion):
+        self.state, self.recipe, self.criterion = state, recipe, criterion
+        self._began = self._told = time.monotonic()
+
+    def __call__(self, is_stopped):
+        try:
+            self._work(is_stopped)
+        except CancelledError:
+            pass
+        except Exception as error:
+            self._tell(is_stopped, status="error", message=str(error), seconds_left=None)
+
+    def _work(self, is_stopped):
+        ladder = self.state.ladder_for(self.recipe)
+        shares = {"clusters": 0.5, "silhouettes": 0.3, "curve": 0.2}
+        if self.criterion in ON_REQUEST and self.criterion not in ladder.curves:
+            shares = {"clusters": 0.25, "silhouettes": 0.15, "curve": 0.6}
+
+        def climbed(share):
+            done = (ladder.n_found + share) / ladder.max_k
+            self._come(is_stopped, shares["clusters"] * done)
+
+        self._climb(ladder, is_stopped, climbed)
+        self._warm(ladder, is_stopped)
+        for k in range(1, ladder.n_found + 1):
+            ladder.add_silhouettes(k, is_stopped)
+            self._come(is_stopped, shares["clusters"] + shares["silhouettes"] * k / ladder.n_found)
+        self._show(is_stopped, ladder)
+        start = shares["clusters"] + shares["silhouettes"]
+        ladder.add_curve(
+            self.criterion,
+            is_stopped,
+            lambda share: self._come(is_stopped, start + shares["curve"] * share),
+        )
+        self._show(is_stopped, ladder)
+        words = " ".join(ladder.words)
+        self._tell(is_stopped, status="idle", message=words, progress=1.0, seconds_left=None)
+
+    def _climb(self, ladder, is_stopped, made):
+        """Find the clusters, and show them as soon as there are as many as were asked for."""
+        ladder.climb(self.state.k, is_stopped, made)
+        self._show(is_stopped, ladder)
+        ladder.climb(self.state.max_k, is_stopped, made)
+
+    def _warm(self, ladder, is_stopped):
+        """Make the maps and spectra of every k, so that choosing one only looks them up."""
+        state = self.state
+        for k in range(1, ladder.n_found + 1):
+            if not is_stopped():
+                ladder.means(k, state.min_area, state.shape)
+
+    def _come(self, is_stopped, fraction):
+        now = time.monotonic()
+        if now - self._told < OFTEN or fraction <= 0:
+            return
+        self._told = now
+        left = (now - self._began) * (1 - fraction) / fraction
+        self._tell(is_stopped, progress=min(1.0, fraction), seconds_left=left)
+
+    def _show(self, is_stopped, ladder):
+        with self.state.worker.lock:
+            if not is_stopped():
+                self.state.show(ladder)
+
+    def _tell(self, is_stopped, **traits):
+        with self.state.worker.lock:
+            if not is_stopped():
+                for name, value in traits.items():
+                    self.state.set_trait(name, value)
+
+
+def as_map(data):
+    """Return data as an image with rows and columns, or a line of pixels; refuse others."""
+    image = as_spectrum_image(data)
+    if len(image.navigation_shape) > 2:
+        raise ValueError(
+            f"data have {len(image.navigation_shape)} navigation axes; a map has rows and "
+            "columns. Choose one of them, for example em.SpectrumImage(counts[0], image.axis)."
+        )
+    return image.to_sparse() if image.is_lazy else image
+
+
+def known_lines(image: SpectrumImage, lines):
+    """Return the lines that were asked for, or those in the metadata; none where there are none."""
+    if lines is not None:
+        line_maps(image, lines)  # refuses what is none
+        if isinstance(lines, dict):
+            return tuple((str(name), tuple(map(float, w))) for name, w in lines.items())
+        return tuple(map(str, lines))
+    try:
+        return tuple(line_maps(image))
+    except ValueError:
+        return ()
