@@ -168,7 +168,7 @@ def test_threshold_is_the_papers_omega_times_the_median_singular_value(shape):
     matrix = counts[0] / np.sqrt(np.outer(counts[0].sum(axis=1), counts[0].sum(axis=0)))
     singular = linalg.svdvals(matrix * np.sqrt(counts.sum()))
     cut = omega * np.median(singular)
-    np.testing.assert_allclose(np.sqrt(found.threshold * shape[0]), cut, rtol=1e-3)
+    np.testing.assert_allclose(np.sqrt(found.threshold * shape[0]), cut, rtol=1e-4)
     assert found.rank == np.count_nonzero(singular > cut) == 1
 
 

@@ -61,10 +61,12 @@ def noise_median(n_pixels, n_channels):
     """
     aspect = n_channels / n_pixels
     # Eigenvalues 1 + aspect + 2 * sqrt(aspect) * cos(angle) have density sin(angle)**2 / eigenvalue
-    angles = (np.arange(N_ANGLES) + 0.5) * np.pi / N_ANGLES
-    eigenvalues = 1 + aspect + 2 * np.sqrt(aspect) * np.cos(angles)
-    share = np.cumsum(np.sin(angles) ** 2 / eigenvalues)
-    return float(np.interp(0.5, share / share[-1], eigenvalues))
+    ends = np.arange(N_ANGLES + 1) * np.pi / N_ANGLES
+    middles = (ends[1:] + ends[:-1]) / 2
+    eigenvalues = 1 + aspect + 2 * np.sqrt(aspect) * np.cos(middles)
+    share = np.cumsum(np.sin(middles) ** 2 / eigenvalues)
+    angle = np.interp(0.5, share / share[-1], ends[1:])
+    return float(1 + aspect + 2 * np.sqrt(aspect) * np.cos(angle))
 
 
 def count_above(scree, edge):
