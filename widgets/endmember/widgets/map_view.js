@@ -1,22 +1,10 @@
 // One canvas for every map: it paints values, follows the pointer and the keyboard, and works out
 // residuals and model spectra from their factors, so that it answers with or without a kernel.
 
-const SHADES = {
-  // 33 shades each, of matplotlib's colour maps (CC0)
-  viridis:
-    "440154470d6048186a482374472d7b4537814240863e49893b528b375b8d33638d2f6b8e2c728e297a8e26828e" +
-    "23898e21918c1f988b1fa08822a78528ae8032b67a3fbc734ec36b5ec96270cf5784d44b98d83eaddc30c2df23" +
-    "d8e219ece51bfde725",
-  cividis:
-    "00224e00285b002e6a0533711a386f273e6e32436d3b496c434e6c4b546c535a6d5a5f6e61656f686a716f7073" +
-    "7676767d7c788482798c8878938e789b9476a39a74aba072b4a76fbcae6cc4b468cdbb63d5c25edec958e7d150" +
-    "f0d846f9e03afee838",
-};
-const HIDDEN = [128, 128, 128, 60]; // a pixel behind the mask: a veil, no colour of the map
 const TARGET_SIZE = 400; // of the longer side, in CSS pixels, before rounding to whole pixels
 const LARGEST_SIZE = 800; // of the longer side; a larger map is shown smaller than it is
+const FINEST_CANVAS = 1024; // pixels of the longer side of the canvas; beyond, it shows means of blocks
 const SMALLEST_SIZE = 48; // of the shorter side, so that a line scan can be pointed at
-const SAMPLE = 16384; // values that the ends of the colour scale are judged by
 const LOWEST_CEILING = 3; // of a residual map, where noise is 1: noise must not fill the scale
 const REST = 60; // ms that the pointer rests on a pixel before its counts are asked for
 const FINEST = 1e-3; // of the height of a curve: less than the screen shows
@@ -25,198 +13,13 @@ const REACH = 12; // CSS pixels within which the pointer takes hold of a pinned 
 const MARK = 4; // and where a map is too slim for that: half of what marks it
 const EASY = 6; // CSS pixels of a side of a pixel that is hit without such help
 const RESIDUALS = ["leading", "all"]; // as the menu of residuals has them
+const VEIL = new Uint32Array(Uint8Array.from([0, 0, 0, 150]).buffer)[0]; // over what does not stand out
 const NEEDS_PYTHON = "(needs Python)";
-
-const bytes = (view) => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
-const floats = (view) => new Float32Array(bytes(view));
-
-/** Colour map as 256 RGBA values packed for a little-endian Uint32Array. */
-function shades(name) {
-  const hex = SHADES[name] ?? SHADES.viridis;
-  const knots = Array.from({ length: hex.length / 6 }, (_, i) =>
-    [0, 2, 4].map((j) => parseInt(hex.slice(6 * i + j, 6 * i + j + 2), 16)),
-  );
-  return Uint32Array.from({ length: 256 }, (_, i) => {
-    const at = (i / 255) * (knots.length - 1);
-    const low = Math.min(Math.floor(at), knots.length - 2);
-    const [r, g, b] = [0, 1, 2].map((j) => knots[low][j] + (at - low) * (knots[low + 1][j] - knots[low][j]));
-    return (255 << 24) | (Math.round(b) << 16) | (Math.round(g) << 8) | Math.round(r);
-  });
-}
-
-const gcd = (a, b) => (b ? gcd(b, a % b) : a);
-
-/** Values below which shares of the finite ones lie, from a sample that meets every column. */
-function quantiles(values, columns, shares) {
-  let step = Math.max(1, Math.floor(values.length / SAMPLE));
-  while (gcd(step, columns) > 1) step += 1;
-  const sample = [];
-  for (let p = 0; p < values.length; p += step) if (Number.isFinite(values[p])) sample.push(values[p]);
-  const sorted = Float32Array.from(sample).sort();
-  const last = sorted.length - 1;
-  return shares.map((share) => (last < 0 ? 1 : sorted[Math.min(last, Math.floor(share * sorted.length))]));
-}
 
 /** Round 1, 2 or 5 times a power of ten, at most `length`. */
 function roundLength(length) {
   const power = 10 ** Math.floor(Math.log10(length));
   return [5, 2, 1].map((m) => m * power).find((l) => l <= length) ?? power;
-}
-
-const short = (value) => (Number.isFinite(value) ? Number(value.toPrecision(3)).toString() : "left out");
-
-/** Indices of the points that a curve needs, so that straight lines pass the others so closely. */
-function corners(axis, values, tolerance) {
-  const kept = [0];
-  let [start, low, high] = [0, -Infinity, Infinity]; // slopes that pass all points since the start
-  for (let c = 1; c < values.length; c++) {
-    let run = Math.abs(axis[c] - axis[start]);
-    const slope = (values[c] - values[start]) / run;
-    if (slope < low || slope > high) {
-      start = c - 1;
-      kept.push(start);
-      run = Math.abs(axis[c] - axis[start]);
-      [low, high] = [-Infinity, Infinity];
-    }
-    low = Math.max(low, (values[c] - tolerance - values[start]) / run);
-    high = Math.min(high, (values[c] + tolerance - values[start]) / run);
-  }
-  kept.push(values.length - 1);
-  return kept;
-}
-
-/** Undo zlib's deflate. */
-async function inflate(view) {
-  const packed = new Blob([view]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new DataView(await new Response(packed).arrayBuffer());
-}
-
-/** 16-bit numbers from all their low bytes and then all their high bytes. */
-function fromPlanes(view) {
-  const [planes, n] = [new Uint8Array(bytes(view)), view.byteLength / 2];
-  return Uint16Array.from({ length: n }, (_, i) => planes[i] | (planes[n + i] << 8));
-}
-
-/** Numbers of which the upper half of a float32 was kept. */
-const fromUpperHalf = (halves) => new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer);
-
-/** Rows of int16 times a scale each. */
-function scaled(steps, scales) {
-  const [values, n] = [Float32Array.from(steps), steps.length / scales.length];
-  scales.forEach((scale, k) => {
-    for (let i = k * n; i < (k + 1) * n; i++) values[i] *= scale;
-  });
-  return values;
-}
-
-/** Give every pixel of a map the value of its block. */
-function spread(means, [rows, columns], size) {
-  const [across, values] = [Math.ceil(columns / size), new Float32Array(rows * columns)];
-  for (let row = 0, p = 0; row < rows; row++) {
-    const start = Math.floor(row / size) * across;
-    for (let column = 0; column < columns; column++, p++) values[p] = means[start + Math.floor(column / size)];
-  }
-  return values;
-}
-
-/** Factors as a kernel sends them. */
-function fromKernel({ axis, scores, scales, spectra, heights, norms, ...rest }) {
-  return {
-    ...rest,
-    axis: new Float64Array(bytes(axis)),
-    scores: scaled(new Int16Array(bytes(scores)), floats(scales)),
-    spectra: floats(spectra),
-    heights: floats(heights),
-    norms: floats(norms),
-  };
-}
-
-/** Factors as a page without a kernel holds them: deflated, in steps, some of them block means. */
-async function fromPage(factors, shape) {
-  const names = ["axis", "scores", "spectra", "scales", "heights", "rest", "hidden"];
-  const views = await Promise.all(names.map((name) => inflate(factors[name])));
-  const [axis, scores, spectra, scales, heights, rest, hidden] = views;
-  const nPixels = shape[0] * shape[1];
-  const found = {
-    ...factors,
-    axis: new Float64Array(axis.buffer),
-    scores: new Float32Array(nPixels * factors.blocks.length),
-    spectra: scaled(new Int16Array(spectra.buffer), floats(scales)),
-    heights: spread(fromUpperHalf(fromPlanes(heights)), shape, factors.block),
-    norms: spread(fromUpperHalf(fromPlanes(rest)), shape, factors.block),
-  };
-  const steps = new Int16Array(fromPlanes(scores).buffer);
-  let start = 0;
-  factors.blocks.forEach((size, k) => {
-    const n = Math.ceil(shape[0] / size) * Math.ceil(shape[1] / size);
-    const means = Float32Array.from(steps.subarray(start, start + n), (step) => step * factors.step);
-    const values = spread(means, shape, size);
-    found.scores.set(values, k * nPixels);
-    for (let p = 0; p < nPixels; p++) found.norms[p] += values[p] * values[p] + factors.within[k];
-    start += n;
-  });
-  const bits = new Uint8Array(hidden.buffer);
-  for (let p = 0; p < nPixels; p++) if ((bits[p >> 3] >> (7 - (p & 7))) & 1) found.heights[p] = 0;
-  return found;
-}
-
-/** Factors of a model, ``counts ≈ heights * (scores @ spectra)``, with scores in noise units. */
-class Factors {
-  constructor({ axis, scores, spectra, heights, norms, edge, n_channels, blocks, within }) {
-    this.axis = axis;
-    this.spectra = spectra;
-    this.heights = heights;
-    this.norms = norms;
-    this.edge = edge;
-    this.nScaled = n_channels; // channels that take part; a spectrum may hold more
-    this.nPixels = heights.length;
-    this.scores = scores;
-    this.nComponents = scores.length / this.nPixels;
-    this.blocks = blocks ?? []; // of a page without a kernel: the side of the blocks, a component
-    this.within = within ?? new Float32Array(this.nComponents); // squares lost by block means
-    this.nChannels = spectra.length / this.nComponents;
-  }
-
-  /** What the components after `rank` still hold, a component, in units of the noise edge. */
-  leading(rank) {
-    const values = new Float32Array(this.nPixels);
-    const share = 1 / (Math.max(1, this.nComponents - rank) * this.edge);
-    for (let k = rank; k < this.nComponents; k++) {
-      const scores = this.scores.subarray(k * this.nPixels, (k + 1) * this.nPixels);
-      for (let p = 0; p < values.length; p++) values[p] += (scores[p] * scores[p] + this.within[k]) * share;
-    }
-    return values;
-  }
-
-  /** What `rank` components leave in all channels, a channel, in units of the noise variance. */
-  all(rank) {
-    const values = this.norms.slice();
-    for (let k = 0; k < rank; k++) {
-      const scores = this.scores.subarray(k * this.nPixels, (k + 1) * this.nPixels);
-      for (let p = 0; p < values.length; p++) values[p] -= scores[p] * scores[p] + this.within[k];
-    }
-    const share = 1 / Math.max(1, this.nScaled - rank);
-    for (let p = 0; p < values.length; p++) values[p] *= share;
-    return values;
-  }
-
-  residual(rank, kind) {
-    const values = kind === "all" ? this.all(rank) : this.leading(rank);
-    for (let p = 0; p < values.length; p++) if (!(this.heights[p] > 0)) values[p] = NaN;
-    return values;
-  }
-
-  /** Model spectrum of a pixel, in counts; NaN where the pixel was left out. */
-  spectrum(pixel, rank) {
-    const model = new Float64Array(this.nChannels);
-    if (!(this.heights[pixel] > 0)) return model.fill(NaN);
-    for (let k = 0; k < Math.min(rank, this.nComponents); k++) {
-      const amount = this.scores[k * this.nPixels + pixel] * this.heights[pixel];
-      const row = k * this.nChannels;
-      for (let c = 0; c < model.length; c++) model[c] += amount * this.spectra[row + c];
-    }
-    return model;
-  }
 }
 
 /** What a model holds, decoded once, and the marks elsewhere that follow it. */
@@ -226,26 +29,124 @@ class Core {
     this.views = new Set();
     this.followers = {};
     this.hasKernel = true; // until the marks that follow say otherwise
-    const listen = (names, act) => names.forEach((name) => model.on(`change:${name}`, act));
-    listen(["factors", "values"], () => (this.read(), this.drawSpectrum(), this.repaint()));
+    this.shape = model.get("shape");
+    this.block = Math.ceil(Math.max(...this.shape) / FINEST_CANVAS);
+    this.heard = [];
+    const listen = (names, act) =>
+      names.forEach((name) => {
+        this.heard.push([`change:${name}`, act]);
+        model.on(`change:${name}`, act);
+      });
+    listen(["factors", "values", "value_range", "labels", "layers"], () => this.soon("read"));
+    listen(["palette", "names", "visible", "shown", "limits", "percentiles", "scale"], () => this.soon("repaint"));
+    listen(["unit", "pixel_size", "tools"], () => this.soon("repaint"));
+    listen(["highlight"], () => this.soon("redraw"));
+    listen(["tool"], () => this.views.forEach((view) => (view.drawing.drop(), view.controls.showTools())));
+    listen(["region"], () => this.views.forEach((view) => (view.drawOver(), view.controls.showTools())));
     listen(["rank"], () => (this.moveHandle(), this.drawSpectrum(), this.writeCode(), this.repaint()));
     listen(["residual", "colors", "caption"], () => this.repaint());
     listen(["pixel", "hovered"], () => (this.drawSpectrum(), this.views.forEach((v) => v.mark())));
     listen(["counts"], () => this.drawCounts());
   }
 
+  /** Do something once, when all that has changed together is here. */
+  soon(what) {
+    this.planned ??= new Set();
+    if (this.planned.size === 0) queueMicrotask(() => this.catchUp());
+    this.planned.add(what);
+  }
+
+  catchUp() {
+    const planned = this.planned;
+    this.planned = null;
+    if (planned.has("read")) {
+      this.read();
+      this.drawSpectrum();
+    }
+    if (planned.has("read") || planned.has("repaint")) this.repaint();
+    else this.views.forEach((view) => (view.drawVeil(), view.drawOver()));
+  }
+
   read() {
-    const factors = this.model.get("factors");
+    const [factors, labels, layers] = ["factors", "labels", "layers"].map((name) => this.model.get(name));
+    this.labels = labels.byteLength ? new Uint8Array(bytes(labels)) : null;
+    this.layers = layers.maps ? new Layers(layers, this.shape, this.block) : null;
+    this.plain = null;
+    this.painted = null;
     if (factors.blocks) return; // a page's own: there is no kernel to change them
     this.factors = factors.scores ? new Factors(fromKernel(factors)) : null;
-    this.painted = null;
+  }
+
+  /** What is to be seen: labels before layers, layers before values. */
+  get kind() {
+    if (this.labels) return "labels";
+    return this.layers && this.shownLayer === null ? "composite" : "values";
+  }
+
+  /** The layer that is shown alone; null for all of them. */
+  get shownLayer() {
+    const shown = this.model.get("shown");
+    return this.layers && shown !== null && shown < this.layers.names.length ? shown : null;
+  }
+
+  get visible() {
+    const visible = this.model.get("visible");
+    return this.layers.names.map((_, k) => visible[k] ?? true);
+  }
+
+  get tools() {
+    return this.model.get("tools") ?? (this.factors ? ["point"] : TOOLS);
+  }
+
+  get tool() {
+    const tool = this.model.get("tool");
+    return this.tools.includes(tool) ? tool : "point";
+  }
+
+  /** The region, or null where there is none. */
+  get region() {
+    const region = this.model.get("region");
+    return region.kind ? region : null;
+  }
+
+  regionText() {
+    const count = countInside(this.region, this.shape);
+    return `${this.region.kind}: ${count} pixel${count === 1 ? "" : "s"}`;
+  }
+
+  setRegion(region) {
+    this.choose("region", region ?? {});
+    this.views.forEach((view) => view.say(region ? this.regionText() : "no region"));
+  }
+
+  /** Change a trait here and in Python. */
+  choose(name, value) {
+    this.model.set(name, value);
+    this.model.save_changes();
+  }
+
+  /** Names and colours of what is seen at once; of layers, all or those that shine. */
+  legend(onlyVisible = false) {
+    if (this.kind === "labels") {
+      const [names, palette] = [this.model.get("names"), this.model.get("palette")];
+      return names.map((name, k) => [name, palette[k] ?? "transparent"]);
+    }
+    if (!this.layers || (onlyVisible && this.kind !== "composite")) return [];
+    const all = this.layers.names.map((name, k) => [name, this.layers.colors[k]]);
+    return all.filter((_, k) => !onlyVisible || this.visible[k]);
+  }
+
+  /** How far blocks reach beyond the map, to the right and down. */
+  stretch() {
+    const [down, across] = blocksOf(this.shape, this.block);
+    return [(across * this.block) / this.shape[1], (down * this.block) / this.shape[0]];
   }
 
   /** Read what is there to begin with. */
   async open() {
     const factors = this.model.get("factors");
-    if (factors.blocks) this.factors = new Factors(await fromPage(factors, this.model.get("shape")));
-    else this.read();
+    if (factors.blocks) this.factors = new Factors(await fromPage(factors, this.shape));
+    this.read();
     const { pixels = [], values, deflated } = this.model.get("pins");
     const counts = pixels.length ? floats(deflated ? await inflate(values) : values) : [];
     const n = counts.length / pixels.length;
@@ -263,17 +164,69 @@ class Core {
 
   /** Values of the map that is to be seen, worked out once for every setting. */
   values() {
-    const [rank, kind] = [this.model.get("rank"), this.model.get("residual")];
-    const key = `${rank} ${kind}`;
+    const [rank, kind, layer] = [this.model.get("rank"), this.model.get("residual"), this.shownLayer];
+    const key = layer === null ? `${rank} ${kind}` : `layer ${layer}`;
     if (this.painted?.key !== key) {
-      const values = this.factors ? this.factors.residual(rank, kind) : floats(this.model.get("values"));
-      const columns = this.model.get("shape")[1];
-      const [low, high] = quantiles(values, columns, [0.005, 0.995]);
-      const isLeading = this.factors && kind === "leading";
-      const limits = isLeading ? [0, Math.max(LOWEST_CEILING, high)] : [low, high];
-      this.painted = { key, values, limits };
+      const values = this.valuesOf(layer, rank, kind);
+      this.painted = { key, values, small: blockMeans(values, this.shape, this.block) };
     }
+    this.painted.limits = this.limits();
     return this.painted;
+  }
+
+  valuesOf(layer, rank, kind) {
+    if (layer !== null) return this.layers.values(layer);
+    if (this.factors) return this.factors.residual(rank, kind);
+    const [values, range] = [this.model.get("values"), this.model.get("value_range")];
+    const nothing = () => new Float32Array(this.shape[0] * this.shape[1]).fill(NaN);
+    this.plain ??= !values.byteLength ? nothing() : range ? fromSteps(values, range) : floats(values);
+    return this.plain;
+  }
+
+  get isLog() {
+    return this.model.get("scale") === "log";
+  }
+
+  /** Values at the ends of the colours: those that were set, or those that the pixels suggest. */
+  limits() {
+    const [set, shares] = [this.model.get("limits"), this.model.get("percentiles")];
+    const key = `${set} ${shares} ${this.isLog}`;
+    if (this.painted.limitsKey === key) return this.painted.limits;
+    this.painted.limitsKey = key;
+    const found = set ? [...set] : this.suggested(shares.map((share) => share / 100));
+    if (this.isLog && !(found[0] > 0)) found[0] = this.least();
+    if (!(found[0] < found[1])) found[1] = found[0] + Math.max(1, Math.abs(found[0]));
+    return found;
+  }
+
+  suggested(shares) {
+    if (this.shownLayer !== null) return this.layers.limits(this.shownLayer, shares);
+    const isWanted = this.isLog ? (value) => value > 0 && Number.isFinite(value) : Number.isFinite;
+    const [low, high] = quantiles(this.painted.values, this.shape[1], shares, isWanted);
+    const isLeading = this.factors && this.model.get("residual") === "leading";
+    if (!isLeading) return [low, high];
+    return [this.isLog ? low : 0, Math.max(LOWEST_CEILING, high)];
+  }
+
+  /** The least value that has a logarithm. */
+  least() {
+    return this.painted.values.reduce((least, value) => (value > 0 && value < least ? value : least), 1);
+  }
+
+  /** Words for what a pixel holds. */
+  textAt(at) {
+    if (this.labels) {
+      const label = this.labels[at];
+      return label === NO_LABEL ? "left out" : (this.model.get("names")[label] ?? String(label));
+    }
+    if (this.kind === "values") {
+      const value = this.values().values[at];
+      const unit = this.factors || !Number.isFinite(value) ? "" : this.model.get("unit");
+      return unit ? `${short(value)} ${unit}` : short(value);
+    }
+    const { names, steps } = this.layers;
+    const seen = names.map((name, k) => `${name} ${short(this.layers.valueOf(k, steps[k][at]))}`);
+    return seen.filter((_, k) => this.visible[k]).join(", ") || "no layer is shown";
   }
 
   /** Find the marks to move: references to other widgets, by what they show. */
@@ -300,6 +253,7 @@ class Core {
   }
 
   close() {
+    for (const [name, act] of this.heard) this.model.off(name, act);
     clearTimeout(this.saving);
     clearTimeout(this.waiting);
     for (const role of ["handle", "residual"]) this.followers[role]?.off(null, null, this);
@@ -398,12 +352,14 @@ class View {
     const scale = Math.max(1, Math.round(TARGET_SIZE / longer)) * Math.min(1, LARGEST_SIZE / longer);
     const [height, width] = [rows, columns].map((n) => Math.max(SMALLEST_SIZE, n * scale));
     el.classList.add("endmember-map");
+    this.root = el;
     el.innerHTML = `
       <div class="caption"></div>
       <div class="frame">
         <div class="stage" tabindex="0" role="application" aria-roledescription="map">
-          <canvas class="data" width="${columns}" height="${rows}"></canvas>
-          <canvas class="scale"></canvas>
+          <canvas class="data"></canvas>
+          <canvas class="veil"></canvas>
+          <canvas class="over"></canvas>
           <div class="ring chosen"></div>
           <div class="ring hovered"></div>
         </div>
@@ -417,7 +373,8 @@ class View {
     this.caption = find(".caption");
     this.stage = find(".stage");
     this.data = find(".data");
-    this.scale = find(".scale");
+    this.veil = find(".veil");
+    this.over = find(".over");
     this.rings = [find(".chosen"), find(".hovered")];
     this.bar = find(".bar canvas");
     this.ends = [find(".bottom"), find(".top")];
@@ -426,20 +383,50 @@ class View {
     this.spoken = find(".spoken");
     this.stage.style.width = `${width}px`;
     this.stage.style.aspectRatio = `${width} / ${height}`;
-    if (scale < 1) this.data.style.imageRendering = "auto"; // pixels smaller than the screen's
-    this.stage.addEventListener("pointermove", (event) => core.setPixel("hovered", this.pixelAt(event)));
-    this.stage.addEventListener("pointerleave", () => core.setPixel("hovered", null));
-    this.stage.addEventListener("click", (event) => core.setPixel("pixel", this.pixelAt(event)));
-    this.stage.addEventListener("keydown", (event) => this.press(event));
+    this.isShrunk = scale < 1; // pixels smaller than the screen's
+    for (const canvas of [this.data, this.veil]) this.fit(canvas);
+    this.drawing = new Drawing(this);
+    this.controls = new Controls(this, el);
+    el.append(find(".note"), this.spoken);
+    this.listen();
     this.resizing = new ResizeObserver(([entry]) => {
       this.size = entry.contentRect;
-      this.drawScaleBar();
+      this.drawOver();
       this.mark();
     });
     this.resizing.observe(this.stage);
     core.views.add(this);
-    if (!core.hasKernel) this.showPins(find(".note"));
+    if (!core.hasKernel && core.pins.size) this.showPins(find(".note"));
     this.paint();
+  }
+
+  /** Give a canvas a pixel for every block, and let it cover them. */
+  fit(canvas) {
+    [canvas.height, canvas.width] = blocksOf(this.core.shape, this.core.block);
+    const [across, down] = this.core.stretch();
+    [canvas.style.width, canvas.style.height] = [`${100 * across}%`, `${100 * down}%`];
+    if (this.isShrunk) canvas.style.imageRendering = "auto";
+  }
+
+  /** Follow pointer and keyboard; what listens goes away with the stage. */
+  listen() {
+    const { core, drawing } = this;
+    const on = (name, act) => this.stage.addEventListener(name, act);
+    on("pointerdown", (event) => drawing.start(event));
+    on("pointermove", (event) => (drawing.extend(event), core.setPixel("hovered", this.pixelAt(event))));
+    on("pointerup", (event) => (this.wasDragged = drawing.finish(event)));
+    on("pointercancel", () => drawing.drop());
+    on("pointerleave", () => core.setPixel("hovered", null));
+    on("click", (event) => {
+      if (!this.wasDragged) core.setPixel("pixel", this.pixelAt(event));
+      this.wasDragged = false;
+    });
+    on("keydown", (event) => this.press(event));
+  }
+
+  /** Speak to those who do not see the map. */
+  say(words) {
+    this.spoken.textContent = words;
   }
 
   /** Mark the pixels whose counts this page holds, and say what it does not hold. */
@@ -453,7 +440,7 @@ class View {
       this.stage.insertBefore(pin, this.rings[0]);
     }
     note.textContent = `No kernel here: counts are at the ${this.core.pins.size} marked pixels (key N: the next one), the model everywhere.`;
-    const { blocks } = this.core.factors;
+    const { blocks } = this.core.factors ?? { blocks: [] };
     const coarse = blocks.findIndex((size) => size > 1);
     if (coarse < 0) return;
     const size = `${blocks[coarse]} × ${blocks[coarse]}`;
@@ -482,6 +469,13 @@ class View {
     return [within(down / box.height, rows), within(across / box.width, columns)];
   }
 
+  /** Where the pointer is, in pixels whose centres are whole numbers. */
+  exactAt(event) {
+    const box = this.stage.getBoundingClientRect();
+    const shares = [(event.clientY - box.top) / box.height, (event.clientX - box.left) / box.width];
+    return shares.map((share, i) => Math.min(1, Math.max(0, share)) * this.core.shape[i] - 0.5);
+  }
+
   /** How near a pinned pixel takes hold of the pointer: every other pixel can be pointed at as well. */
   reach({ width, height }) {
     const [rows, columns] = this.core.model.get("shape");
@@ -495,12 +489,28 @@ class View {
     const step = event.shiftKey ? 10 : 1;
     const moves = { ArrowUp: [-step, 0], ArrowDown: [step, 0], ArrowLeft: [0, -step], ArrowRight: [0, step] };
     const ranks = { PageUp: 1, "+": 1, PageDown: -1, "-": -1 };
+    const tool = TOOL_KEYS[event.key.toLowerCase()];
     if (event.key in moves) this.move(moves[event.key]);
+    else if (this.core.tools.includes(tool)) return this.takeTool(tool, event);
+    else if (event.key === "Enter" && this.core.tool !== "point") this.drawing.setCorner();
+    else if (event.key === "Escape") return this.leaveRegion();
     else if (event.key === "n" && !this.core.hasKernel) this.moveToNextPin();
     else if (event.key in ranks) this.core.setRank(this.core.model.get("rank") + ranks[event.key]);
     else return;
     event.preventDefault();
-    this.spoken.textContent = this.name();
+    if (this.drawing.points || event.key !== "Enter") this.say(this.name());
+  }
+
+  takeTool(tool, event) {
+    event.preventDefault();
+    this.core.choose("tool", tool);
+    this.say(`tool: ${tool}`);
+  }
+
+  /** Give up what is being drawn; where nothing is, clear the region. */
+  leaveRegion() {
+    if (this.drawing.points) this.drawing.drop();
+    else if (this.core.region) this.core.setRegion(null);
   }
 
   move([down, right]) {
@@ -508,6 +518,7 @@ class View {
     const pixel = this.core.model.get("pixel").map((at, i) => at + [down, right][i]);
     this.core.setPixel("hovered", null);
     this.core.setPixel("pixel", pixel.map((at, i) => Math.min(shape[i] - 1, Math.max(0, at))));
+    this.drawing.follow();
   }
 
   /** Choose the next pixel whose counts this page holds, in the order of rows. */
@@ -522,26 +533,42 @@ class View {
   }
 
   paint() {
-    const { values, limits } = this.core.values();
-    const colors = shades(this.core.model.get("colors"));
-    const [low, high] = limits;
+    const { core } = this;
     const image = new ImageData(this.data.width, this.data.height);
     const pixels = new Uint32Array(image.data.buffer);
-    const hidden = new Uint32Array(Uint8Array.from(HIDDEN).buffer)[0];
-    const steps = 255 / (high - low || 1);
-    for (let p = 0; p < pixels.length; p++) {
-      const shade = (values[p] - low) * steps;
-      pixels[p] = shade >= 0 || shade < 0 ? colors[Math.min(255, Math.max(0, shade)) | 0] : hidden;
-    }
+    if (core.kind === "values") this.paintValues(pixels);
+    else if (core.kind === "labels") paintLabels(pixels, blockCorners(core.labels, core.shape, core.block), core.model.get("palette"));
+    else core.layers.paint(pixels, core.visible, core.model.get("percentiles").map((share) => share / 100));
     this.data.getContext("2d").putImageData(image, 0, 0);
+    this.root.dataset.kind = core.kind;
+    this.caption.textContent = this.captionText();
+    this.unit.textContent = core.model.get("unit") + (core.isLog ? " (log)" : "");
+    this.drawVeil();
+    this.drawOver();
+    this.controls.refresh();
+    this.mark();
+    this.name();
+  }
+
+  paintValues(pixels) {
+    const { small, limits } = this.core.values();
+    const colors = shades(this.core.model.get("colors"));
+    paintValues(pixels, small, limits, colors, this.core.isLog);
     const bar = new ImageData(1, 256);
     new Uint32Array(bar.data.buffer).set(colors.slice().reverse());
     this.bar.getContext("2d").putImageData(bar, 0, 0);
     this.ends.forEach((end, i) => (end.textContent = short(limits[i])));
-    this.caption.textContent = this.captionText();
-    this.unit.textContent = this.core.model.get("unit");
-    this.mark();
-    this.name();
+  }
+
+  /** Dim all pixels but those that are to stand out. */
+  drawVeil() {
+    const { core, veil } = this;
+    const view = core.model.get("highlight");
+    const bits = view.byteLength ? blockBits(view, core.shape, core.block) : null;
+    const image = new ImageData(veil.width, veil.height);
+    if (bits) new Uint32Array(image.data.buffer).set(Uint32Array.from(bits, (bit) => (bit ? 0 : VEIL)));
+    veil.getContext("2d").putImageData(image, 0, 0);
+    this.edges = bits ? edgesOf(bits, [veil.height, veil.width]) : [];
   }
 
   captionText() {
@@ -573,9 +600,11 @@ class View {
   /** Say which pixel is looked at, and what it holds. */
   tell() {
     const [row, column] = this.core.probed;
-    const value = short(this.core.values().values[this.core.flat([row, column])]);
+    const value = this.core.textAt(this.core.flat([row, column]));
     const missing = this.core.countsAreMissing ? " (counts need a kernel)" : "";
-    this.readout.textContent = `row ${row}, column ${column}: ${value}${missing}`;
+    const { size, unit } = this.core.model.get("pixel_size");
+    const place = size ? `x ${short(column * size)}, y ${short(row * size)} ${unit} · ` : "";
+    this.readout.textContent = `${place}row ${row}, column ${column}: ${value}${missing}`;
   }
 
   /** Name the map for those who do not see it. */
@@ -585,15 +614,47 @@ class View {
     return name;
   }
 
-  drawScaleBar() {
+  /** Draw what lies over the pixels: outlines and the scale bar. */
+  drawOver() {
+    if (!this.size?.width) return; // not on the page yet
     const ratio = window.devicePixelRatio || 1;
     const { width, height } = this.size;
-    const { size, unit } = this.core.model.get("pixel_size");
-    this.scale.width = Math.round(width * ratio);
-    this.scale.height = Math.round(height * ratio);
-    if (!size || height < 2 * SMALLEST_SIZE) return;
-    const pen = this.scale.getContext("2d");
+    this.over.width = Math.round(width * ratio);
+    this.over.height = Math.round(height * ratio);
+    const pen = this.over.getContext("2d");
     pen.scale(ratio, ratio);
+    this.drawEdges(pen);
+    const draft = this.drawing.region;
+    if (draft) this.drawRegion(pen, draft, draft.kind === "rectangle");
+    else if (this.core.region) this.drawRegion(pen, this.core.region, true);
+    this.drawScaleBar(pen);
+  }
+
+  drawEdges(pen) {
+    if (this.edges.length === 0) return;
+    const [[across, down], path] = [this.core.stretch(), new Path2D()];
+    const x = (column) => (column * this.size.width * across) / this.veil.width;
+    const y = (row) => (row * this.size.height * down) / this.veil.height;
+    for (const [row, column, nextRow, nextColumn] of this.edges) {
+      path.moveTo(x(column), y(row));
+      path.lineTo(x(nextColumn), y(nextRow));
+    }
+    strokeTwice(pen, path);
+  }
+
+  drawRegion(pen, region, isClosed) {
+    const [[rows, columns], path] = [this.core.shape, new Path2D()];
+    for (const [row, column] of outline(region)) {
+      path.lineTo(((column + 0.5) * this.size.width) / columns, ((row + 0.5) * this.size.height) / rows);
+    }
+    if (isClosed) path.closePath();
+    strokeTwice(pen, path);
+  }
+
+  drawScaleBar(pen) {
+    const { width, height } = this.size;
+    const { size, unit } = this.core.model.get("pixel_size");
+    if (!size || height < 2 * SMALLEST_SIZE) return;
     const pixel = width / this.core.model.get("shape")[1];
     const length = roundLength((0.3 * width * size) / pixel);
     const across = (length / size) * pixel;

@@ -15,8 +15,9 @@ from endmember.widgets.pixels import check_inside
 from endmember.widgets.regions import check_region, mask_of
 
 HERE = Path(__file__).parent
+# One module on the page, in this order.
+SCRIPTS = ("map_paint.js", "map_factors.js", "map_regions.js", "map_controls.js", "map_view.js")
 NOTHING: dict[str, object] = {"values": b"", "value_range": None, "labels": b"", "layers": {}}
-SCRIPTS = ("map_paint.js", "map_regions.js", "map_view.js")  # one module on the page, in order
 
 
 class Hearing(Widget):
@@ -114,7 +115,7 @@ class MapView(Hearing, anywidget.AnyWidget):
     4
     """
 
-    _esm = HERE / "map_view.js"
+    _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
     _css = HERE / "map_view.css"
 
     shape = tl.Tuple(tl.Int(min=1), tl.Int(min=1)).tag(sync=True)

@@ -1,0 +1,225 @@
+// Buttons and boxes around a map: tools, contrast, layers, legend, and its copy as a picture.
+
+const TOOL_NAMES = { point: ["Point", "P"], rectangle: ["Rectangle", "R"], lasso: ["Lasso", "L"] };
+const CONTROLS = `
+  <div class="layers" hidden>
+    <label class="shown">show <select></select></label>
+    <ul class="legend"></ul>
+  </div>
+  <div class="tools" role="toolbar" aria-label="map tools">
+    <span class="pointer" role="group" aria-label="pointer">${TOOLS.map((tool) => {
+      const [name, key] = TOOL_NAMES[tool];
+      return `<button type="button" data-tool="${tool}" aria-keyshortcuts="${key}" title="${name} (key ${key}, on the map)">${name}</button>`;
+    }).join("")}</span>
+    <button type="button" class="contrast-button" aria-expanded="false">Contrast</button>
+    <button type="button" class="copy">Copy as PNG</button>
+    <button type="button" class="clear" aria-keyshortcuts="Escape" hidden>Clear region</button>
+    <span class="status"></span>
+  </div>
+  <div class="contrast" role="group" aria-label="contrast" hidden>
+    <label>from <input type="number" step="any" class="low"></label>
+    <label>to <input type="number" step="any" class="high"></label>
+    <button type="button" class="hold" title="Keep these ends whatever is shown">Hold</button>
+    <label>scale <select class="scale-choice"><option>linear</option><option>log</option></select></label>
+    <label>colours <select class="colors-choice"><option>viridis</option><option>cividis</option><option>gray</option></select></label>
+  </div>`;
+const PICTURE_MARGIN = 10; // CSS pixels around what a picture shows
+const PICTURE_LINE = 20; // and for each of its lines of text
+
+/** The controls of one view; every choice is a trait, so that all views and Python follow. */
+class Controls {
+  constructor(view, el) {
+    [this.view, this.core, this.model] = [view, view.core, view.core.model];
+    el.insertAdjacentHTML("beforeend", CONTROLS);
+    this.find = (selector) => el.querySelector(selector);
+    this.buttons = [...el.querySelectorAll("[data-tool]")];
+    const on = (selector, type, act) => this.find(selector).addEventListener(type, act);
+    this.buttons.forEach((button) => button.addEventListener("click", () => this.core.choose("tool", button.dataset.tool)));
+    for (const part of [".layers", ".tools", ".contrast"]) on(part, "keydown", keepPlainKeys);
+    on(".contrast-button", "click", () => this.toggleContrast());
+    on(".copy", "click", () => this.copy());
+    on(".clear", "click", () => this.clear());
+    on(".low", "change", () => this.takeLimits());
+    on(".high", "change", () => this.takeLimits());
+    on(".hold", "click", () => this.core.choose("limits", this.model.get("limits") ? null : [...this.core.values().limits]));
+    on(".scale-choice", "change", (event) => this.core.choose("scale", event.target.value));
+    on(".colors-choice", "change", (event) => this.core.choose("colors", event.target.value));
+    on(".shown select", "change", ({ target }) => this.core.choose("shown", target.value === "" ? null : Number(target.value)));
+  }
+
+  refresh() {
+    this.showTools();
+    this.showContrast();
+    this.showLegend();
+  }
+
+  showTools() {
+    const offered = this.core.tools;
+    this.find(".pointer").hidden = offered.length < 2;
+    for (const button of this.buttons) {
+      button.hidden = !offered.includes(button.dataset.tool);
+      button.setAttribute("aria-pressed", button.dataset.tool === this.core.tool);
+    }
+    const region = this.core.region;
+    this.find(".clear").hidden = !region;
+    this.find(".status").textContent = region ? this.core.regionText() : "";
+  }
+
+  toggleContrast() {
+    const panel = this.find(".contrast");
+    panel.hidden = !panel.hidden;
+    this.find(".contrast-button").setAttribute("aria-expanded", !panel.hidden);
+  }
+
+  showContrast() {
+    const isOfValues = this.core.kind === "values";
+    this.find(".contrast-button").hidden = !isOfValues;
+    if (!isOfValues) {
+      this.find(".contrast").hidden = true;
+      this.find(".contrast-button").setAttribute("aria-expanded", false);
+      return;
+    }
+    const { limits } = this.core.values();
+    ["low", "high"].forEach((name, i) => (this.find(`.${name}`).value = Number(limits[i].toPrecision(6))));
+    this.find(".hold").setAttribute("aria-pressed", this.model.get("limits") !== null);
+    this.find(".scale-choice").value = this.model.get("scale");
+    this.find(".colors-choice").value = this.model.get("colors");
+  }
+
+  /** Take over two numbers that make limits; say why others do not. */
+  takeLimits() {
+    const limits = ["low", "high"].map((name) => this.find(`.${name}`).valueAsNumber);
+    const areLimits = limits.every(Number.isFinite) && limits[0] < limits[1];
+    if (areLimits) this.core.choose("limits", limits);
+    else this.view.say("The ends must be two numbers, the second higher; the old ones stay.");
+    this.find(".status").textContent = areLimits ? "" : "Give two numbers, the second higher.";
+  }
+
+  showLegend() {
+    const { kind, layers } = this.core;
+    this.find(".layers").hidden = !(layers || kind === "labels");
+    this.find(".shown").hidden = !layers;
+    const key = JSON.stringify([kind, layers?.names, layers?.colors, this.model.get("names"), this.model.get("palette")]);
+    if (key !== this.legendKey) this.writeLegend();
+    this.legendKey = key;
+    if (!layers) return;
+    const visible = this.core.visible;
+    this.find(".shown select").value = this.model.get("shown") ?? "";
+    this.find(".legend").hidden = kind !== "composite";
+    this.find(".legend").querySelectorAll("button").forEach((button, k) => button.setAttribute("aria-pressed", visible[k]));
+  }
+
+  writeLegend() {
+    const { layers } = this.core;
+    const list = this.find(".legend");
+    list.replaceChildren(...this.core.legend().map(([name, color], k) => legendItem(name, color, layers && (() => this.toggle(k)))));
+    const choices = [["", "all together"], ...(layers?.names ?? []).map((name, k) => [k, name])];
+    this.find(".shown select").replaceChildren(...choices.map(([value, name]) => new Option(name, value)));
+  }
+
+  toggle(k) {
+    this.core.choose("visible", this.core.visible.map((isVisible, i) => (i === k ? !isVisible : isVisible)));
+  }
+
+  clear() {
+    this.core.setRegion(null);
+    this.view.stage.focus({ preventScroll: true }); // the button is gone
+  }
+
+  /** Put a picture of the map on the clipboard; where the browser forbids it, into a file. */
+  async copy() {
+    const picture = await new Promise((done) => this.picture().toBlob(done, "image/png"));
+    try {
+      await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
+      this.tellCopied("Copied.");
+    } catch {
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(picture);
+      link.download = `${this.view.caption.textContent.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 60) || "map"}.png`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+      this.tellCopied("Saved as a file.");
+    }
+  }
+
+  tellCopied(words) {
+    this.find(".status").textContent = words;
+    this.view.say(words);
+  }
+
+  /** The map as it is seen, with its caption and its legend or colour bar, on white. */
+  picture() {
+    const { view } = this;
+    const [ratio, { width, height }] = [window.devicePixelRatio || 1, view.size];
+    const legend = this.core.legend(true);
+    const isOfValues = this.core.kind === "values";
+    const across = width + 2 * PICTURE_MARGIN + (isOfValues ? 80 : 0);
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.round(across * ratio);
+    canvas.height = Math.round((height + 2 * PICTURE_MARGIN + PICTURE_LINE * (1 + legend.length)) * ratio);
+    const pen = canvas.getContext("2d");
+    pen.scale(ratio, ratio);
+    pen.fillStyle = "#fff";
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    [pen.fillStyle, pen.font] = ["#000", "13px sans-serif"];
+    pen.fillText(view.caption.textContent, PICTURE_MARGIN, PICTURE_LINE, across - 2 * PICTURE_MARGIN);
+    pen.save();
+    pen.translate(PICTURE_MARGIN, PICTURE_MARGIN + PICTURE_LINE);
+    this.drawMap(pen, width, height);
+    if (isOfValues) this.drawBar(pen, width + 10, height);
+    pen.restore();
+    legend.forEach(([name, color], k) => {
+      const y = height + 2 * PICTURE_MARGIN + PICTURE_LINE * (k + 1);
+      pen.fillStyle = color;
+      pen.fillRect(PICTURE_MARGIN, y, 12, 12);
+      pen.fillStyle = "#000";
+      pen.fillText(name, PICTURE_MARGIN + 18, y + 11, width - 18);
+    });
+    return canvas;
+  }
+
+  drawMap(pen, width, height) {
+    const { view, core } = this;
+    pen.imageSmoothingEnabled = view.isShrunk;
+    pen.beginPath();
+    pen.rect(0, 0, width, height);
+    pen.clip();
+    const [across, down] = core.stretch();
+    for (const layer of [view.data, view.veil]) pen.drawImage(layer, 0, 0, width * across, height * down);
+    pen.drawImage(view.over, 0, 0, width, height);
+  }
+
+  drawBar(pen, left, height) {
+    const { bar, ends } = this.view;
+    pen.restore(); // the clip of the map
+    pen.save();
+    pen.translate(PICTURE_MARGIN + left, PICTURE_MARGIN + PICTURE_LINE);
+    pen.drawImage(bar, 0, 0, 12, height);
+    pen.fillStyle = "#000";
+    pen.fillText(ends[1].textContent, 18, 11, 50);
+    pen.fillText(ends[0].textContent, 18, height - 1, 50);
+    pen.translate(30, height / 2);
+    pen.rotate(-Math.PI / 2);
+    pen.textAlign = "center";
+    pen.fillText(this.view.unit.textContent, 0, 0, height - 40);
+  }
+}
+
+/** Keep plain keys from the notebook around: there they cut and insert cells. */
+function keepPlainKeys(event) {
+  if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+}
+
+/** A name beside its colour; a button where there is something to do. */
+function legendItem(name, color, act) {
+  const [item, swatch] = [document.createElement("li"), document.createElement("span")];
+  swatch.className = "swatch";
+  swatch.style.background = color;
+  const holder = act ? item.appendChild(document.createElement("button")) : item;
+  if (act) {
+    holder.type = "button";
+    holder.addEventListener("click", act);
+  }
+  holder.append(swatch, name);
+  return item;
+}

@@ -1,0 +1,164 @@
+// Regions on a map: drawn with the pointer or the keyboard, in pixels whose centres are whole numbers.
+
+const STILL = 4; // CSS pixels: a shorter drag is a click
+const MOST_CORNERS = 400; // of a lasso; more show nothing
+const MOST_EDGES = 40000; // of pixels that stand out; with more, only the veil is shown
+const TOOLS = ["point", "rectangle", "lasso"];
+const TOOL_KEYS = { p: "point", r: "rectangle", l: "lasso" };
+
+/** How many pixels of a map have their centres inside, by the rule of `regions.mask_of`. */
+function countInside({ kind, points }, [rows, columns]) {
+  const between = (a, b, n) => Math.max(0, Math.min(n - 1, Math.floor(Math.max(a, b))) - Math.max(0, Math.ceil(Math.min(a, b))) + 1);
+  if (kind === "rectangle") {
+    const [[top, left], [bottom, right]] = ends(points);
+    return between(top, bottom, rows) * between(left, right, columns);
+  }
+  let count = 0;
+  const before = (crossing) => Math.max(0, Math.min(columns, Math.ceil(crossing))); // columns left of it
+  for (let row = 0; row < rows; row++) {
+    const crossings = points.map(([r, c], i) => {
+      const [nextR, nextC] = points[(i + 1) % points.length];
+      return r > row === nextR > row ? null : c + ((row - r) / (nextR - r)) * (nextC - c);
+    });
+    const sorted = crossings.filter((c) => c !== null).sort((a, b) => a - b);
+    for (let i = 0; i + 1 < sorted.length; i += 2) count += before(sorted[i + 1]) - before(sorted[i]);
+  }
+  return count;
+}
+
+/** Lowest and highest row and column. */
+function ends(points) {
+  const [rows, columns] = [0, 1].map((i) => points.map((point) => point[i]));
+  return [
+    [Math.min(...rows), Math.min(...columns)],
+    [Math.max(...rows), Math.max(...columns)],
+  ];
+}
+
+/** Corners to draw: those of the pixels that a rectangle holds, and a lasso's own. */
+function outline({ kind, points }) {
+  if (kind !== "rectangle") return points;
+  const [low, high] = ends(points);
+  const [top, left] = low.map((at) => Math.ceil(at) - 0.5);
+  const [bottom, right] = high.map((at) => Math.floor(at) + 0.5);
+  return [[top, left], [top, right], [bottom, right], [bottom, left]];
+}
+
+/** Sides of the blocks that are set, as pairs of ends in rows and columns of blocks. */
+function edgesOf(bits, [rows, columns]) {
+  const edges = [];
+  const isSet = (row, column) => row >= 0 && row < rows && column >= 0 && column < columns && bits[row * columns + column];
+  for (let row = 0, p = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++, p++) {
+      if (!bits[p]) continue;
+      if (!isSet(row - 1, column)) edges.push([row, column, row, column + 1]);
+      if (!isSet(row + 1, column)) edges.push([row + 1, column, row + 1, column + 1]);
+      if (!isSet(row, column - 1)) edges.push([row, column, row + 1, column]);
+      if (!isSet(row, column + 1)) edges.push([row, column + 1, row + 1, column + 1]);
+      if (edges.length > MOST_EDGES) return [];
+    }
+  }
+  return edges;
+}
+
+/** Stroke a path so that it shows on every colour. */
+function strokeTwice(pen, path) {
+  pen.lineJoin = "round";
+  for (const [color, width] of [["#000", 3.5], ["#fff", 1.5]]) {
+    [pen.strokeStyle, pen.lineWidth] = [color, width];
+    pen.stroke(path);
+  }
+}
+
+/** What is being drawn on one view, until it is a region. */
+class Drawing {
+  constructor(view) {
+    this.view = view;
+    this.points = null;
+  }
+
+  get core() {
+    return this.view.core;
+  }
+
+  get kind() {
+    return this.core.tool;
+  }
+
+  /** The region so far; null where there is none. */
+  get region() {
+    if (!this.points) return null;
+    return { kind: this.kind, points: this.kind === "rectangle" ? ends(this.points) : this.points };
+  }
+
+  /** The place of an event: a whole pixel for a rectangle, as it is for a lasso. */
+  placeOf(event) {
+    return this.kind === "rectangle" ? this.view.pixelAt(event) : this.view.exactAt(event);
+  }
+
+  start(event) {
+    if (this.kind === "point" || event.button !== 0 || !event.isPrimary) return;
+    this.view.stage.setPointerCapture(event.pointerId);
+    this.origin = [event.clientX, event.clientY];
+    [this.points, this.byKeys] = [[this.placeOf(event)], false];
+  }
+
+  extend(event) {
+    if (!this.points || this.byKeys) return;
+    if (!this.isDragged && Math.hypot(event.clientX - this.origin[0], event.clientY - this.origin[1]) < STILL) return;
+    this.isDragged = true;
+    if (this.kind === "rectangle") this.points = [this.points[0], this.placeOf(event)];
+    else this.points.push(...this.stepsOf(event).map((step) => this.placeOf(step)));
+    if (this.points.length > MOST_CORNERS) this.points = this.points.filter((_, i) => i % 2 === 0);
+    this.view.drawOver();
+  }
+
+  /** Where the pointer was since the last event. */
+  stepsOf(event) {
+    const steps = event.getCoalescedEvents?.() ?? [];
+    return steps.length ? steps : [event];
+  }
+
+  /** End a drag; tell whether there was one, rather than a click. */
+  finish(event) {
+    if (!this.points || this.byKeys) return false;
+    this.extend(event);
+    const [wasDragged, region] = [this.isDragged, this.region];
+    this.drop();
+    if (wasDragged && (region.kind === "rectangle" || region.points.length > 2)) this.core.setRegion(region);
+    return wasDragged;
+  }
+
+  drop() {
+    [this.points, this.isDragged] = [null, false];
+    this.view.drawOver();
+  }
+
+  /** Set a corner at the chosen pixel; a rectangle has two, a lasso ends where it stands still. */
+  setCorner() {
+    const pixel = this.core.model.get("pixel");
+    if (this.kind === "point") return;
+    if (!this.points) {
+      [this.points, this.byKeys] = [this.kind === "rectangle" ? [pixel, pixel] : [pixel], true];
+    } else if (this.kind === "rectangle") this.close();
+    else {
+      const last = this.points[this.points.length - 1];
+      if (last[0] === pixel[0] && last[1] === pixel[1]) return this.close();
+      this.points.push(pixel);
+    }
+    this.view.drawOver();
+  }
+
+  /** Let a rectangle follow the chosen pixel. */
+  follow() {
+    if (!this.points || !this.byKeys || this.kind !== "rectangle") return;
+    this.points = [this.points[0], this.core.model.get("pixel")];
+    this.view.drawOver();
+  }
+
+  close() {
+    const region = this.region;
+    this.drop();
+    if (region.kind === "rectangle" || region.points.length > 2) this.core.setRegion(region);
+  }
+}
