@@ -50,7 +50,6 @@ def test_value_and_pixel_follow_the_state_and_lead_it(browser):
     ("control", "widget_trait", "trait", "value"),
     [
         ("component", "value", "component", 2),
-        ("view", "value", "view", "all"),
         ("heights", "value", "heights", "equal"),
         ("map", "pixel", "pixel", (9, 9)),
         ("map", "hovered", "hovered", (2, 2)),
@@ -86,11 +85,32 @@ def test_the_map_leads_through_its_layers(browser):
     browser.map.shown = 2
     assert browser.value == 1
     browser.map.shown = None
-    assert browser.state.view == browser.view.value == "all"
+    assert browser.state.view == "all"
     browser.component.value = 0
     assert browser.map.shown is None  # all of them stay in view
-    browser.view.value = "one"
+    browser.state.view = "one"
     assert browser.map.shown == 1
+
+
+def test_keys_of_the_map_go_through_the_list_and_take_nothing_from_the_model(browser):
+    browser.state.order = [2, 0, 1]
+    rank = browser.map.rank
+    assert rank - 1 >= len(browser.state.factors()["scores"])
+    browser.value = 2
+    seen = []
+    for step in (-1, -1, -1, 1):  # Page Down is one rank less
+        browser.map.rank = rank + step
+        seen.append(browser.value)
+        assert browser.map.rank == rank
+    assert seen == [0, 1, 2, 1]
+
+
+def test_the_legend_of_the_map_hides_components(browser):
+    browser.state.order = [2, 0, 1]
+    browser.map.visible = [False, True, True]
+    assert browser.state.hidden == [2]
+    browser.state.hidden = []
+    assert browser.map.visible == [True, True, True]
 
 
 def test_the_chosen_spectrum_is_in_front_in_its_colour(browser, result):
@@ -98,8 +118,8 @@ def test_the_chosen_spectrum_is_in_front_in_its_colour(browser, result):
     front = browser.spectra.front
     np.testing.assert_array_equal(front.y, result.components[1])
     assert front.colors == [browser.palette[1]]
-    assert front.labels == ["component 1"]
-    assert [line.visible for line in browser.spectra.lines] == [True, False, True]
+    labels = [line.labels for line in browser.spectra.lines]
+    assert labels == [["component 0"], ["component 1"], ["component 2"]]
 
 
 def test_spectra_can_be_drawn_up_to_one_height(browser):
@@ -132,27 +152,29 @@ def test_naming_hiding_and_turning_over_show_everywhere(browser):
     assert not browser.place.parts[1].visible
 
 
-def test_a_place_shows_raw_counts_beside_the_sum_of_its_parts(browser, image, result):
+def test_a_place_shows_raw_counts_and_the_parts_of_its_model(browser, image, result):
+    """Counts and model are drawn by the page, from what is sent to the map."""
     for pixel in [(0, 10), (13, 0)]:
         browser.state.hovered = pixel
         plot = browser.place
-        np.testing.assert_array_equal(plot.counts.y, image.counts[pixel])
-        np.testing.assert_allclose(plot.model.y, result.denoised(image.pixel_row(*pixel)))
-        np.testing.assert_allclose(sum(part.y for part in plot.parts), plot.model.y)
+        model = result.denoised(image.pixel_row(*pixel))
+        np.testing.assert_allclose(sum(part.y for part in plot.parts), model)
         assert [part.colors[0] for part in plot.parts] == browser.palette
-        assert (plot.counts.labels, plot.model.labels) == (["raw counts"], ["model"])
-        assert tuple(browser.map.counts["pixel"]) == pixel
+        sent = browser.map.counts
+        assert tuple(sent["pixel"]) == pixel
+        np.testing.assert_array_equal(np.frombuffer(sent["values"], "f4"), image.counts[pixel])
         assert f"row {pixel[0]}, column {pixel[1]}" in browser.where.value
+    assert (plot.counts.labels, plot.model.labels) == (["raw counts"], ["model"])
+    assert browser.map.followers["model"] is plot.model
     browser.state.hovered = (3, 2)  # hidden
-    assert "hidden" in browser.where.value
-    assert not browser.place.model.visible
-    assert browser.place.counts.visible
+    assert "no model here" in browser.where.value
+    assert not any(part.visible for part in plot.parts)
 
 
 def test_a_region_shows_its_mean_and_what_it_holds(browser, image):
-    assert browser.region_box.layout.display == "none"
+    assert browser.region_box.children == ()
     browser.map.region = CORNER
-    assert browser.region_box.layout.display is None
+    assert browser.region_plot in browser.region_box.children
     inside = image.counts[:3, 6:9].reshape(9, -1)
     np.testing.assert_allclose(browser.region_plot.counts.y, inside.mean(axis=0))
     assert "Mean of 9 pixels" in browser.amounts.value
@@ -162,7 +184,7 @@ def test_a_region_shows_its_mean_and_what_it_holds(browser, image):
     browser.keep.click()
     assert browser.result().regions["corner"].sum() == 9
     browser.map.region = {}
-    assert browser.region_box.layout.display == "none"
+    assert browser.region_box.children == ()
     assert browser.scatter.highlight == b""
 
 
@@ -194,6 +216,8 @@ def test_lines_are_marked_and_wrong_words_are_answered(browser):
     browser.elements.value = "Unobtainium"
     assert "element is &#x27;Unobtainium&#x27;" in browser.message.value
     assert browser.elements.value == "Fe, Mg"
+    browser.state.elements = ["O"]
+    assert browser.elements.value == "O"
     browser.elements.value = ""
     assert browser.message.value == ""
     assert not browser.spectra.ticks.visible
@@ -238,9 +262,10 @@ def test_bands_of_a_bootstrap_are_drawn_around_the_chosen_spectrum(image):
 
 def test_arrays_need_no_image(image, result):
     browser = ComponentBrowser((result.components, result.maps))
-    browser.state.hovered = (2, 2)
     assert not browser.place.counts.visible
-    assert browser.place.model.visible
+    assert "counts" not in browser.map.followers
+    browser.state.hovered = (2, 2)
+    assert all(part.visible for part in browser.place.parts)
     browser.map.region = CORNER
     assert "Mean of 9 pixels" in browser.amounts.value
     with pytest.raises(ValueError, match="arrays came without an image"):
@@ -278,6 +303,15 @@ def test_a_picture_is_written(browser, tmp_path, suffix):
     path = tmp_path / f"browser{suffix}"
     browser.save(path)
     assert path.stat().st_size > 5000
+
+
+def test_a_page_has_no_control_that_needs_python(browser, tmp_path):
+    browser.state.hovered = (1, 1)
+    browser.save(tmp_path / "browser.html")
+    assert (tmp_path / "browser.html").stat().st_size > 1e5
+    assert all(widget.layout.display is None for widget in browser._of_python)
+    assert browser.map.tools == ["point", "rectangle", "lasso"]
+    assert browser.state.hovered == (1, 1)
 
 
 def test_bad_paths_are_refused(browser, tmp_path):

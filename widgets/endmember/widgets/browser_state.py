@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import traitlets as tl
+from scipy.ndimage import binary_closing
 
 from endmember.core.axes import Axis
 from endmember.core.decomposition import Signals
@@ -21,6 +22,9 @@ from endmember.widgets.scatter import N_BINS, scatter_bins, scatter_density, sca
 VIEWS = ("one", "all")
 HEIGHTS = ("counts", "equal")
 MAP, SCATTER = "map", "scatter"
+GAP = 5  # bins: smaller ones between the pixels of a region are closed, for one outline
+HEADROOM = 1.2  # over the pixels where components are strongest
+PAGE_SCORE = 1000.0  # the highest score that a page holds, in steps of an eighth
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +170,7 @@ class BrowserState(tl.HasTraits):
         self.shape = self.found.maps.shape[1:]
         self.record = getattr(result, "record_", getattr(result, "record", None))
         self.beside: Any = None if beside is None else self._as_beside(beside)
+        self._partners: dict[tuple[int, ...], list[Partner | None]] = {}
         self._set_axis()
         super().__init__()
         everyone = list(range(self.n_components))
@@ -223,6 +228,16 @@ class BrowserState(tl.HasTraits):
     def model(self):
         """Return the model of the probed pixel, the sum of its parts, in counts."""
         return self.found.offset + self.parts().sum(axis=0)
+
+    def ends(self):
+        """Return counts that hold the spectrum of about every pixel, and its parts."""
+        found, counts = self.found, self.pins()[1]
+        if not len(counts):
+            highest = np.nanmax(np.abs(found.maps), axis=(1, 2))
+            counts = highest[:, None] * np.abs(found.components)
+        high = HEADROOM * float(np.nanmax(counts))
+        is_signed = np.nanmin(found.components) < 0 or np.nanmin(found.maps) < 0
+        return (-high / 2 if is_signed else 0.0), high or 1.0
 
     def counts(self):
         """Return the raw counts of the probed pixel; None where there are only arrays."""
@@ -289,6 +304,12 @@ class BrowserState(tl.HasTraits):
         list of Partner or None
             None where the other result has fewer components. A sign is forgiven.
         """
+        key = tuple(self.signs)
+        if key not in self._partners:
+            self._partners = {key: self._find_partners()}
+        return self._partners[key]
+
+    def _find_partners(self):
         if self.beside is None:
             return [None] * self.n_components
         ours, theirs = np.nan_to_num(self.components), np.nan_to_num(self.beside.components)
@@ -330,7 +351,7 @@ class BrowserState(tl.HasTraits):
         return scatter_density(*(self.maps[k] for k in self.scatter))
 
     def scatter_selection(self):
-        """Return the bins of the scatter that the chosen pixels fall into, as a mask; or None."""
+        """Return the bins of the scatter that the chosen pixels fall into, gaps closed; or None."""
         selected = self.selection()
         if selected is None:
             return None
@@ -338,7 +359,7 @@ class BrowserState(tl.HasTraits):
         seen = selected & (rows >= 0)
         bins = np.zeros((N_BINS, N_BINS), dtype=bool)
         bins[rows[seen], columns[seen]] = True
-        return bins
+        return bins | binary_closing(bins, np.ones((GAP, GAP)))
 
     def scatter_pixel(self):
         """Return row and column of the bin of the probed pixel, or None where it has none."""
@@ -518,9 +539,11 @@ class BrowserState(tl.HasTraits):
     @tl.validate("region", "scatter_region")
     def _is_region(self, proposal):
         try:
-            return check_region(proposal["value"])
+            region = check_region(proposal["value"])
         except ValueError as error:
             raise tl.TraitError(str(error)) from None
+        points = [[round(at, 2) for at in point] for point in region.get("points", [])]
+        return {**region, "points": points} if region else {}
 
     @tl.observe("region", "scatter_region")
     def _keep_the_later(self, change):
@@ -654,9 +677,6 @@ class BrowserState(tl.HasTraits):
 
     def _index(self, pixel):
         return pixel[-len(self._navigation_shape) :]
-
-
-PAGE_SCORE = 1000.0  # the highest score that a page holds, in steps of an eighth
 
 
 def _short(region):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from html import escape
 from pathlib import Path
 
@@ -21,9 +21,9 @@ from endmember.widgets.pages import check_choice, save_page
 from endmember.widgets.rank_selector import as_html
 from endmember.widgets.scatter import N_BINS
 
-MAP_VIEWS = {"the chosen component": "one", "all, in their colours": "all"}
 HEIGHTS = {"counts": "counts", "their highest channel": "equal"}
 WRAPPED = {"flex_flow": "row wrap", "grid_gap": "4px 20px"}
+ALL_TOGETHER = "all components that are not hidden, in the colours of their spectra"
 SAID = ["names", "order", "signs", "region", "scatter_region", "regions"]  # what code repeats
 
 
@@ -81,8 +81,8 @@ class ComponentBrowser(ipw.VBox):
         self.state = BrowserState(result, image, beside=beside)
         self.palette = label_colors(self.state.n_components)
         self._is_showing = False
-        self._make_plots()
         self._make_controls()
+        self._make_plots()
         super().__init__(self._arranged(), layout={"max_width": "1000px"})
         self._link()
         for show in (
@@ -136,12 +136,12 @@ class ComponentBrowser(ipw.VBox):
                 f"of {', '.join(['.html', *SUFFIXES])}."
             )
         check_choice(scripts)
-        with self._nothing_hovered():
-            if path.suffix.lower() == ".html":
-                title = self.state.title or "Components"
-                save_page(self, path, title=title, scripts=scripts)
-            else:
-                save_figure(self.state, self.palette, path)
+        if path.suffix.lower() != ".html":
+            save_figure(self.state, self.palette, path)
+            return
+        with self._nothing_hovered(), self._without_kernel():
+            title = self.state.title or "Components"
+            save_page(self, path, title=title, scripts=scripts)
 
     @contextmanager
     def _nothing_hovered(self):
@@ -152,6 +152,21 @@ class ComponentBrowser(ipw.VBox):
             yield
         finally:
             self.state.hovered = hovered
+
+    @contextmanager
+    def _without_kernel(self):
+        """Leave out what a page cannot do by itself; what is on the screen now does not change."""
+        with ExitStack() as stack:
+            for widget in (*self._of_python, self.map, self.scatter, self.beside):
+                stack.enter_context(widget.layout.hold_sync())
+                stack.enter_context(widget.hold_sync())
+            for widget in self._of_python:
+                stack.callback(setattr, widget.layout, "display", widget.layout.display)
+                widget.layout.display = "none"
+            for view in (self.map, self.scatter, self.beside):
+                stack.callback(setattr, view, "tools", view.tools)
+                view.tools = ["point"]
+            yield
 
     @tl.validate("value")
     def _is_component(self, proposal):
@@ -167,40 +182,44 @@ class ComponentBrowser(ipw.VBox):
         state, axis = self.state, (self.state.axis, self.state.axis_label)
         has_counts = state.image is not None
         self.spectra = ComponentPlot(*axis, self.palette)
-        self.place = PartsPlot(*axis, self.palette, has_counts=has_counts)
+        self.place = PartsPlot(*axis, self.palette, ends=state.ends(), has_counts=has_counts)
         self.region_plot = PartsPlot(*axis, [], has_counts=has_counts)
-        n_rows = len(state.factors()["scores"])
-        pixels, counts = state.pins()
+        factors, (pixels, counts) = state.factors(), state.pins()
+        self._rank = len(factors["scores"]) + 1  # beyond the last: neither key takes a part away
         self.code = ipw.HTML()
         self.map = MapView(
             shape=state.shape,
-            rank=n_rows,
-            max_rank=n_rows,
+            rank=self._rank,
+            max_rank=self._rank + 1,
             pixel=state.pixel,
             pixel_size=self._pixel_size(),
-            factors=pack_factors(state.factors()),
-            followers={"model": self.place.model, "counts": self.place.counts},
+            factors=pack_factors(factors),
+            tools=["point", "rectangle", "lasso"],
+            followers=self._followers(),
             pins={"pixels": pixels, "values": np.asarray(counts, dtype=np.float32).tobytes()},
-            layout={"flex": "3 1 320px", "min_width": "0"},
+            layout={"min_width": "0"},
         )
         self.scatter = MapView(
             shape=(N_BINS, N_BINS),
             scale="log",
             unit="pixels",
-            layout={"flex": "2 1 260px", "min_width": "0"},
+            layout={"min_width": "0"},
         )
-        self.beside = MapView(shape=state.shape, layout={"flex": "2 1 260px", "min_width": "0"})
+        self.beside = MapView(shape=state.shape, layout={"min_width": "0"})
+
+    def _followers(self):
+        """Name what the page draws by itself, and a control that tells it of a kernel."""
+        followers = {"model": self.place.model, "kernel": self.name}
+        return followers if self.state.image is None else {**followers, "counts": self.place.counts}
 
     def _make_controls(self):
-        state = self.state
-        n = state.n_components
+        n = self.state.n_components
         self.component = ipw.Select(description="component", rows=min(max(n, 3), 12))
         self.name = ipw.Text(description="name", continuous_update=False)
         self.flipped = ipw.Checkbox(description="turned over", indent=False)
         self.hidden = ipw.Checkbox(description="hidden", indent=False)
         self.earlier = ipw.Button(description="move up")
         self.later = ipw.Button(description="move down")
-        self.view = ipw.Dropdown(options=MAP_VIEWS, description="map of")
         self.heights = ipw.Dropdown(options=HEIGHTS, description="spectra in")
         self.elements = ipw.Text(
             description="lines of", placeholder="Fe, Mg, Si", continuous_update=False
@@ -216,11 +235,10 @@ class ComponentBrowser(ipw.VBox):
             (self.hidden, 80),
             (self.earlier, 100),
             (self.later, 100),
-            (self.view, 240),
             (self.heights, 260),
             (self.elements, 240),
-            (self.across, 260),
-            (self.up, 200),
+            (self.across, 250),
+            (self.up, 170),
             (self.region_name, 220),
             (self.keep, 110),
         ]:
@@ -230,28 +248,29 @@ class ComponentBrowser(ipw.VBox):
         self.partner = ipw.HTML()
 
     def _arranged(self):
-        state = self.state
-        title = ipw.HTML(f"<b>{escape(state.title)}</b>")
-        turn = ipw.HBox([self.flipped, self.hidden, self.earlier, self.later], layout=WRAPPED)
-        self.list = ipw.VBox([self.component, self.name, turn])
-        self.list.layout.flex = "1 1 270px"
-        beside = [] if state.beside is None else [ipw.VBox([self.partner, self.beside])]
-        self.region_box = ipw.VBox(
-            [self.region_plot, self.amounts, ipw.HBox([self.region_name, self.keep])]
-        )
-        scatter = ipw.VBox([ipw.HBox([self.across, self.up], layout=WRAPPED), self.scatter])
-        maps = [ipw.VBox([self.view, self.map]), *beside, scatter]
+        title = ipw.HTML(f"<b>{escape(self.state.title)}</b>")
+        turn = ipw.HBox([self.flipped, self.hidden], layout=WRAPPED)
+        move = ipw.HBox([self.earlier, self.later], layout=WRAPPED)
+        say = ipw.VBox([self.name, turn, move])
+        draw = ipw.VBox([self.heights, self.elements])
+        choose = ipw.HBox([self.across, self.up], layout=WRAPPED)
+        keep = ipw.HBox([self.region_name, self.keep], layout=WRAPPED)
+        self._of_python = [say, draw, choose, keep]
+        self._in_region = [self.region_plot, self.amounts, keep]
+        self.region_box = ipw.VBox()
+        maps = [self.map, ipw.VBox([choose, self.scatter])]
+        if self.state.beside is not None:
+            maps.insert(1, ipw.VBox([self.partner, self.beside]))
         for box in maps:
-            box.layout.flex, box.layout.min_width = "1 1 300px", "0"
+            box.layout.flex, box.layout.min_width = "1 1 320px", "0"
         return [
             title,
             self.message,
-            ipw.HBox([self.list, maps[0]], layout=WRAPPED),
-            ipw.HBox([self.heights, self.elements], layout=WRAPPED),
+            ipw.HBox([self.component, say, draw], layout=WRAPPED),
+            ipw.HBox(maps, layout=WRAPPED),
             self.spectra,
             self.where,
             self.place,
-            ipw.HBox(maps[1:], layout=WRAPPED),
             self.region_box,
             self.code,
         ]
@@ -259,16 +278,17 @@ class ComponentBrowser(ipw.VBox):
     def _link(self):
         state = self.state
         tl.link((state, "component"), (self, "value"))
-        for owner in (self, self.map):
+        for owner in (self, self.map, self.beside):
             tl.link((state, "pixel"), (owner, "pixel"))
-        tl.link((state, "hovered"), (self.map, "hovered"))
+        for owner in (self.map, self.beside):
+            tl.link((state, "hovered"), (owner, "hovered"))
         tl.link((state, "region"), (self.map, "region"))
         tl.link((state, "scatter_region"), (self.scatter, "region"))
-        for name in ("view", "heights"):
-            tl.link((state, name), (getattr(self, name), "value"))
+        tl.link((state, "heights"), (self.heights, "value"))
+        ipw.jsdlink((self.component, "index"), (self.map, "shown"))  # at once, and without a kernel
         self._hear()
         for act, names in [
-            (self._show_list, ["component", "names", "order", "hidden", "signs"]),
+            (self._show_list, ["component", "names", "order", "hidden", "signs", "elements"]),
             (self._show_layers, ["names", "order", "signs"]),
             (self._show_choice, ["component", "view", "order", "hidden"]),
             (self._show_spectra, ["component", "names", "hidden", "signs", "heights", "elements"]),
@@ -289,6 +309,8 @@ class ComponentBrowser(ipw.VBox):
         self.earlier.on_click(lambda _: self.state.move(-1))
         self.later.on_click(lambda _: self.state.move(1))
         self.map.observe(self._take_shown, "shown")
+        self.map.observe(self._take_visible, "visible")
+        self.map.observe(self._take_step, "rank")
         self.elements.observe(self._take_elements, "value")
         self.across.observe(self._take_scatter, "value")
         self.up.observe(self._take_scatter, "value")
@@ -308,6 +330,19 @@ class ComponentBrowser(ipw.VBox):
             self.state.view = "all"
         else:
             self.state.view, self.state.component = "one", self.state.order[change["new"]]
+
+    def _take_visible(self, change):
+        if not self._is_showing:
+            seen = zip(self.state.order, change["new"], strict=True)
+            self.state.hidden = sorted(k for k, is_visible in seen if not is_visible)
+
+    def _take_step(self, change):
+        """Go through the list by Page Up and Page Down, which the map takes for its rank."""
+        step = self._rank - change["new"]
+        if step:
+            self.map.rank = self._rank
+            place = self.state.order.index(self.state.component) + step
+            self.state.component = self.state.order[place % self.state.n_components]
 
     def _take_name(self, change):
         self._try(lambda: self.state.rename(change["new"]))
@@ -356,7 +391,7 @@ class ComponentBrowser(ipw.VBox):
     def _show_list(self, _=None):
         state = self.state
         names = [(self._entry(k), k) for k in state.order]
-        with self._showing():
+        with self._showing(), self.component.hold_sync():
             if self.component.options != tuple(names):
                 self.component.options = names
                 self.across.options = self.up.options = [(state.names[k], k) for k in state.order]
@@ -389,7 +424,7 @@ class ComponentBrowser(ipw.VBox):
             self.map.visible = [k not in state.hidden for k in state.order]
             self.map.shown = state.order.index(state.component) if is_alone else None
             name = state.names[state.component]
-            self.map.caption = f"{name}: what each pixel holds" if is_alone else "all components"
+            self.map.caption = f"{name}: what each pixel holds" if is_alone else ALL_TOGETHER
 
     def _show_spectra(self, _=None):
         state = self.state
@@ -400,7 +435,7 @@ class ComponentBrowser(ipw.VBox):
         self.spectra.show(
             state.components,
             state.component,
-            state.names[state.component],
+            names=state.names,
             shown=state.shown,
             equal=state.heights == "equal",
             bands=state.bands,
@@ -431,16 +466,15 @@ class ComponentBrowser(ipw.VBox):
         row, column = state.probed
         scores = state.scores()
         said = (
-            f"{escape(state.names[k])} {scores[k]:.3g}"
+            f"{scores[k]:.3g} × {escape(state.names[k])}"
             for k in state.shown
             if np.isfinite(scores[k])
         )
-        self.where.value = f"row {row}, column {column}: {' + '.join(said) or 'hidden'}"
-        counts = state.counts()
-        if counts is not None:
-            sent = np.asarray(counts, dtype=np.float32)
-            self.map.counts = {"pixel": list(state.probed), "values": sent.tobytes()}
-        self.place.show(counts, state.model(), state.parts(), state.shown)
+        self.where.value = f"row {row}, column {column}: {' + '.join(said) or 'no model here'}"
+        counts = np.zeros(state.axis.size) if state.image is None else state.counts()
+        sent = np.asarray(counts, dtype=np.float32)
+        self.map.counts = {"pixel": list(state.probed), "values": sent.tobytes()}
+        self.place.show_parts(state.parts(), state.shown)
         at = state.scatter_pixel()
         self.scatter.hovered = None if state.hovered is None else at
         if at is not None:
@@ -460,7 +494,8 @@ class ComponentBrowser(ipw.VBox):
         selected = state.selection()
         self.map.set_highlight(selected if state.scatter_region else None)
         self.scatter.set_highlight(state.scatter_selection() if state.region else None)
-        self.region_box.layout.display = "none" if selected is None else None
+        # A plot out of sight would be drawn with no room at all, so it is not there before.
+        self.region_box.children = [] if selected is None else self._in_region
         if selected is not None:
             self.region_plot.show(state.region_spectrum(), state.region_model())
             self.amounts.value = self._table(selected)

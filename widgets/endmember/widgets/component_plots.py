@@ -6,12 +6,14 @@ import bqplot as bq
 import numpy as np
 
 from endmember.widgets.palette import GREY
+from endmember.widgets.spectrum_plot import even_ticks
 
 MODEL = "#767676"  # seen on light and dark, and none of the components' colours
-FRONT, BEHIND = 2.2, 1.1  # widths of curves in CSS pixels
-FAINT = 0.55  # opacity of what is behind
+FRONT, BEHIND = 2.4, 1.1  # widths of curves in CSS pixels
+FAINT = 0.8  # opacity of what is behind
 TOP = 1.06  # of the highest curve: room above
-LABEL_SHARES = (0.985, 0.93, 0.875)  # of the height: labels of neighbours at different ones
+LABELLED_TOP = 1.35  # and where labels stand there
+LABEL_SHARES = (0.95, 0.89, 0.83)  # of the height: labels of neighbours at different ones
 NEAR = 0.05  # of the width of the axis: nearer labels would overlap
 FAINTEST_LABEL = 0.5  # of the strongest line of a family: weaker ones are marked without a label
 
@@ -43,7 +45,6 @@ class CurvePlot(bq.Figure):
             grid_lines="none",
             label_offset="3.4em",
             tick_format="~g",
-            num_ticks=5,
         )
         along = bq.Axis(scale=self._x, label=label, grid_lines="none", label_offset="2.4em")
         super().__init__(
@@ -55,13 +56,19 @@ class CurvePlot(bq.Figure):
         )
         self.add_class("endmember-figure")
 
-    def _reach(self, *curves):
+    def _reach(self, *curves, top=TOP):
         """Give the plot the height of its curves, and zero."""
         values = [v for v in (np.asarray(c)[np.isfinite(c)] for c in curves) if v.size]
         low = min((float(v.min()) for v in values), default=0.0)
         high = max((float(v.max()) for v in values), default=1.0)
-        low, high = min(0.0, TOP * low), max(0.0, TOP * high)
-        self._y.min, self._y.max = low, high if high > low else low + 1.0
+        low, high = min(0.0, TOP * low), max(0.0, top * high)
+        self._set_ends(low, high if high > low else low + 1.0)
+
+    def _set_ends(self, low, high):
+        self._y.min, self._y.max = low, high
+        ticks = even_ticks(max(high, -low))
+        ticks = np.concatenate([-ticks[:0:-1], ticks])
+        self._counts.tick_values = ticks[(ticks >= low) & (ticks <= high)]
 
 
 class ComponentPlot(CurvePlot):
@@ -76,13 +83,21 @@ class ComponentPlot(CurvePlot):
     """
 
     def __init__(self, axis, label, colors):
-        self.colors = list(colors)
+        self.colors, self._curves = list(colors), []
         nothing = np.full((2, len(axis)), np.nan)
 
         def marks(scales):
             shared = {"x": axis, "scales": scales}
             self.lines = [
-                bq.Lines(y=nothing[0], colors=[c], stroke_width=BEHIND, opacities=[FAINT], **shared)
+                bq.Lines(
+                    y=nothing[0],
+                    colors=[c],
+                    stroke_width=BEHIND,
+                    opacities=[FAINT],
+                    labels=[""],
+                    display_legend=True,
+                    **shared,
+                )
                 for c in self.colors
             ]
             self.band = bq.Lines(
@@ -96,9 +111,7 @@ class ComponentPlot(CurvePlot):
                 stroke_width=1.5,
                 **shared,
             )
-            self.front = bq.Lines(
-                y=nothing[0], stroke_width=FRONT, labels=[""], display_legend=True, **shared
-            )
+            self.front = bq.Lines(y=nothing[0], stroke_width=FRONT, **shared)
             self.ticks = bq.Lines(
                 x=np.zeros(2), y=np.zeros(2), scales=scales, colors=[GREY], stroke_width=1
             )
@@ -116,7 +129,7 @@ class ComponentPlot(CurvePlot):
 
         super().__init__(axis, label, marks, height=260)
 
-    def show(self, spectra, chosen, name, *, shown, equal=False, bands=None, partner=None):
+    def show(self, spectra, chosen, *, names, shown, equal=False, bands=None, partner=None):
         """Draw spectra of shape (n_components, n_channels), the chosen one in front.
 
         Parameters
@@ -125,8 +138,8 @@ class ComponentPlot(CurvePlot):
             In counts.
         chosen : int
             Which is in front.
-        name : str
-            Its name, for the legend.
+        names : list of str
+            Their names, for the legend.
         shown : list of int
             Those that are not hidden.
         equal : bool
@@ -140,18 +153,19 @@ class ComponentPlot(CurvePlot):
         units = np.where(equal & (heights > 0), heights, 1.0)
         drawn = spectra / units[:, None]
         for k, line in enumerate(self.lines):
-            line.visible = k in shown and k != chosen
-            line.y = drawn[k]
-        self.front.colors, self.front.labels = [self.colors[chosen]], [name]
+            line.visible = line.display_legend = k in shown or k == chosen
+            line.y, line.labels = drawn[k], [names[k]]
+        self.front.colors = [self.colors[chosen]]
         self.front.y = drawn[chosen]
         ends = [drawn[k] for k in {*shown, chosen}]
         ends += self._show_band(bands, chosen, units[chosen])
         ends += self._show_partner(partner, units[chosen])
         self._counts.label = "of the highest channel" if equal else "counts"
-        self._reach(*ends)
+        self._curves = ends
 
     def mark(self, markers):
-        """Mark lines or edges, strong ones with a label."""
+        """Mark lines or edges, strong ones with a label, and leave room for it."""
+        self._reach(*self._curves, top=LABELLED_TOP if markers else TOP)
         ends = [self._y.min, self._y.max]
         x = [place for m in markers for place in (m.position, m.position, np.nan)]
         y = [place for m in markers for place in (ends[0], self._up_to(m), np.nan)]
@@ -203,11 +217,13 @@ class PartsPlot(CurvePlot):
         See :class:`CurvePlot`.
     colors : list of str
         A colour for each component; none where no parts are to be shown.
+    ends : tuple of float, optional
+        Counts at the bottom and at the top, so that the scale does not jump from place to place.
     has_counts : bool
         Whether there are counts to be shown beside the model.
     """
 
-    def __init__(self, axis, label, colors, *, has_counts=True):
+    def __init__(self, axis, label, colors, *, ends=None, has_counts=True):
         nothing = np.zeros(len(axis))
 
         def marks(scales):
@@ -235,14 +251,19 @@ class PartsPlot(CurvePlot):
             return [self.counts, *self.parts, self.model]
 
         super().__init__(axis, label, marks, height=240)
+        if ends is not None:
+            self._set_ends(*ends)
 
-    def show(self, counts, model, parts=(), shown=()):
-        """Draw counts, model and parts in counts; NaN draws nothing."""
+    def show(self, counts, model):
+        """Draw counts and model, on a scale that holds them; None draws nothing."""
         for line, curve in [(self.counts, counts), (self.model, model)]:
             self._draw(line, curve)
-        for k, (line, part) in enumerate(zip(self.parts, parts, strict=False)):
+        self._reach(*[c for c in (counts, model) if c is not None])
+
+    def show_parts(self, parts, shown):
+        """Draw the parts that are not hidden; NaN draws nothing."""
+        for k, (line, part) in enumerate(zip(self.parts, parts, strict=True)):
             self._draw(line, part if k in shown else None)
-        self._reach(*[c for c in (counts, model, *parts) if c is not None])
 
     def _draw(self, line, curve):
         line.visible = curve is not None and bool(np.isfinite(curve).any())
