@@ -677,8 +677,12 @@ export default () => {
       return () => core.close();
     },
     render({ el }) {
-      const view = new View(core, el);
-      return () => view.close();
+      let view = new View(core, el);
+      return () => {
+        view.close();
+        view = null; // whoever keeps this function or the element keeps no more than that
+        el.replaceChildren();
+      };
     },
   };
 };
