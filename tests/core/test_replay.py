@@ -25,6 +25,7 @@ import endmember as em
 from endmember.core.blocks import fingerprint
 from endmember.core.citations import METHODS, dois, references
 from endmember.core.makers import FUNCTIONS, data_argument
+from endmember.core.rank_report import RULES
 from endmember.core.record import FORMAT, MAIN, Record
 
 RNG = np.random.default_rng(3)
@@ -50,6 +51,8 @@ SWEEP = {"features": "log-ratio", "criteria": ("gap", "stability", "silhouette")
 CALLS = {
     "bootstrap": (COUNTS, {"estimator": em.PCA(3), "n_draws": 3, "seed": 5}),
     "fit_abundances": (COUNTS, {"endmembers": PURE, "window": (3, 25)}),
+    "cross_validate": (COUNTS, {"estimator": em.PCA(3), "ranks": [1, 2], "n_splits": 2, "seed": 5}),
+    "rank_report": (COUNTS, {"rules": ["edge", "sequence"], "most": 4, "seed": 5}),
     "cluster_sweep": (COUNTS, {"k_range": [2, 3], "n_references": 2, "seed": 5, **SWEEP}),
     "correspondence_analysis": (COUNTS, {"n_components": 2}),
     "phase_map": (COUNTS.reshape(10, 20, 30), {"method": "nmf", "seed": 5, "n_components": 3}),
@@ -86,6 +89,8 @@ def fitted(name):
         if name == "bootstrap":
             settings = {**settings, "estimator": settings["estimator"].fit(data), "image": data}
             return data, em.bootstrap(**settings)
+        if name == "cross_validate":
+            return data, em.cross_validate(image=data, **settings)
         return data, getattr(em, name)(data, **settings)
 
 
@@ -517,6 +522,7 @@ def test_the_paragraph_names_method_versions_seed_and_works(made, name):
 
 
 SETTINGS_THAT_MATTER = {
+    "rank_report": [{"rules": list(RULES)}],
     "PCA": [{"weighting": "poisson"}, {"weighting": "biwhiten"}, {"solver": "krylov"}],
     "NMF": [{"n_restarts": 1, "volume": 0.1}, {"loss": "gaussian"}],
     "MCRALS": [{"constraints": ["unimodal_spectra", "nonnegative_spectra"]}],

@@ -55,6 +55,10 @@ def _asks(criterion):
     return lambda settings: criterion in settings["criteria"]
 
 
+def _follows(rule):
+    return lambda settings: rule in settings["rules"]
+
+
 def _takes_krylov(settings):
     """Whether principal components were looked for by Krylov iteration."""
     if settings.get("solver") != "auto":
@@ -125,12 +129,27 @@ METHODS = {
         {"KMeans": _spread},
     ),
     "correspondence_analysis": Method("decomposed by correspondence analysis"),
+    "cross_validate": Method("judged by held-out counts"),
     "fit_abundances": Method(
         "fitted as sums of given endmembers",
         {1: lambda s: s["weights"] != "poisson", 2: lambda s: s["weights"] != "poisson"},
     ),
     "phase_map": Method(
         "divided into phases", {1: _is("method", "varimax")}, {"PCA": _weighted, "NMF": _factorised}
+    ),
+    "rank_report": Method(
+        "asked for their number of components by several rules",
+        {
+            1: _follows("elbow"),
+            2: _follows("gavish-donoho"),
+            4: _follows("spatial"),
+            5: _follows("biwhitened"),
+            6: _follows("parallel"),
+            7: _follows("sign-flip"),
+            8: _follows("bi-cross-validation"),
+            9: _follows("thinning"),
+            10: _follows("restarts"),
+        },
     ),
     "relative_entropy": Method("compared with even maps by their relative entropy"),
 }

@@ -13,8 +13,10 @@ FUNCTIONS = (
     "bootstrap",
     "cluster_sweep",
     "correspondence_analysis",
+    "cross_validate",
     "fit_abundances",
     "phase_map",
+    "rank_report",
     "relative_entropy",
 )
 

@@ -76,6 +76,12 @@ class RankReport:
         return self._answers.get(self.decided_by)
 
     @property
+    def ranks(self):
+        """Answers of the rules, in their order, as float64; NaN where a rule has none."""
+        answers = [rule.rank for rule in self.rules.values()]
+        return np.array([np.nan if rank is None else rank for rank in answers], dtype=np.float64)
+
+    @property
     def n_beyond_mean(self):
         """How many there are beside the mean; noise about one mean spectrum has none."""
         return None if self.rank is None else self.rank - 1
@@ -293,13 +299,12 @@ class _Work:
 
     def whole_report(self):
         """Return the report with a record of its answers."""
-        ranks = [np.nan if r.rank is None else r.rank for r in self.report.rules.values()]
         record = record_of(
             "rank_report",
             self._settings,
             self._case.spectra,
             source=self._source,
-            result={"ranks": np.array(ranks, dtype=np.float64)},
+            result={"ranks": self.report.ranks},
         )
         return replace(self.report, record=record)
 
