@@ -9,7 +9,8 @@ from scipy.ndimage import gaussian_filter
 import endmember as em
 from endmember.core import rank_sequence
 from endmember.core.blocks import LazyRows
-from endmember.core.rank_sequence import poisson_sequence, tracy_widom_width
+from endmember.core.noise import TRACY_WIDOM, noise_width
+from endmember.core.rank_sequence import poisson_sequence
 
 SIDE, N_CHANNELS = 40, 160
 KINDS = ("smooth", "patches")
@@ -123,7 +124,7 @@ def test_the_largest_eigenvalue_of_noise_scatters_as_tracy_and_widom_say():
         for _ in range(200)
     ]
     relative = np.std(tops) / np.mean(tops)
-    assert relative == pytest.approx(tracy_widom_width(n_pixels, n_channels), rel=0.2)
+    assert relative == pytest.approx(TRACY_WIDOM * noise_width(n_pixels, n_channels), rel=0.2)
 
 
 def test_faint_channels_hide_a_phase_unless_they_count_less(monkeypatch):

@@ -8,6 +8,7 @@ import numpy as np
 # tenths of a percent for a map of some thousand pixels: one percent keeps it below.
 EDGE_MARGIN = 0.01
 N_ANGLES = 2000  # at which the law of the bulk is summed up: exact to 1e-6 there
+TRACY_WIDOM = 1.268  # standard deviation of the law of order one, in its widths
 FEWEST = 50  # eigenvalues that a bulk needs: the median of fewer scatters by percents
 RIGHT = (0.9, 1.1)  # measured noise over expected noise
 CORRELATED = 0.05  # between neighbours: a blur of the detector gives some tenths
@@ -38,6 +39,17 @@ def noise_edge(n_pixels, n_channels):
     Marchenko and Pastur, Math. USSR Sb. 1 (1967) 457, doi:10.1070/SM1967v001n04ABEH001994.
     """
     return float((1.0 + np.sqrt(n_channels / n_pixels)) ** 2)
+
+
+def noise_width(n_pixels, n_channels):
+    """Return the scale of Tracy and Widom's law for the largest eigenvalue, over the noise edge.
+
+    References
+    ----------
+    Johnstone, Ann. Stat. 29 (2001) 295, doi:10.1214/aos/1009210544.
+    """
+    rows, columns = np.sqrt(n_pixels), np.sqrt(n_channels)
+    return float((1 / rows + 1 / columns) ** (1 / 3) / (rows + columns))
 
 
 def noise_median(n_pixels, n_channels):

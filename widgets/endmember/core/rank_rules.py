@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from endmember.core.image import SpectrumImage
-from endmember.core.noise import EDGE_MARGIN, noise_edge, noise_median
+from endmember.core.noise import EDGE_MARGIN, noise_edge, noise_median, noise_width
 from endmember.core.noise import FEWEST as FEWEST_OF_BULK
 from endmember.core.pca import PCA
 from endmember.core.products import near_diagonals
@@ -340,12 +340,6 @@ def noise_limit(n_pixels, n_channels):
     return noise_edge(n_pixels, n_channels) * (
         1.0 + max(EDGE_MARGIN, SELDOM * noise_width(n_pixels, n_channels))
     )
-
-
-def noise_width(n_pixels, n_channels):
-    """Return the scale of Tracy and Widom's law, over the noise edge."""
-    wide, narrow = np.sqrt(n_pixels), np.sqrt(n_channels)
-    return (1 / wide + 1 / narrow) ** (1 / 3) / (wide + narrow)
 
 
 def spatial(case):

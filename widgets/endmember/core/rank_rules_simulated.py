@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
+import numba
 import numpy as np
 import scipy.sparse as sp
-from scipy import linalg
+from scipy.linalg import blas
 
 from endmember.core.blocks import BLOCK_BYTES
 from endmember.core.checks import canonical_csr
-from endmember.core.draw import draw_counts, draw_sparse
-from endmember.core.pca import PCA
+from endmember.core.drawn import Draws, Scaled, highest
+from endmember.core.noise import TRACY_WIDOM, noise_width
 from endmember.core.products import marginals
 from endmember.core.rank_rules import (
     Asked,
@@ -19,22 +18,17 @@ from endmember.core.rank_rules import (
     Found,
     at_most,
     leading_run,
-    noise_width,
     numbered,
-    scree_of,
 )
-from endmember.core.threads import one_blas_thread
+from endmember.core.rank_sequence import poisson_sequence
 
 N_DRAWS = 5
 N_FLIPS = 3
-SCATTER = 1.27  # standard deviation of Tracy and Widom's law of order one, in its widths
 FAR = 3.0  # standard deviations above the mean of what was drawn
-SPARSE_BELOW = 0.2  # counts a channel: fewer are drawn count by count
 
 
 def sequence(case):
     """How many components stand out of Poisson counts drawn from a fit without them."""
-    poisson_sequence = import_module("endmember.core.rank_sequence").poisson_sequence
     found = poisson_sequence(
         case.spectra,
         gain=case.gain,
@@ -42,15 +36,8 @@ def sequence(case):
         seed=case.seed,
         callback=lambda progress: case.tell(progress.fraction),
     )
-    values = np.asarray(found.eigenvalues, dtype=np.float64)
-    note = at_most(found.rank, case.most)
-    return Found(int(found.rank), 1 + numbered(values), values, limits_of(found), note)
-
-
-def limits_of(found):
-    """Return what the eigenvalues of a sequence had to exceed."""
-    limits = getattr(found, "limits", None)
-    return found.expected + FAR * found.spread if limits is None else limits
+    ks, note = 1 + numbered(found.eigenvalues), at_most(found.rank, case.most)
+    return Found(found.rank, ks, found.eigenvalues, found.limits, note)
 
 
 def parallel(case):
@@ -61,36 +48,19 @@ def parallel(case):
     J. L. Horn, Psychometrika 30 (1965) 179, doi:10.1007/BF02289447.
     """
     _check_enough(case)
-    rng = np.random.default_rng(case.seed)
     pixel_sums, channel_sums = marginals(case.spectra)
-    amounts = pixel_sums[:, None] / case.gain
-    spectrum = channel_sums[None] / channel_sums.sum()
-    drawn = []
-    for i in range(N_DRAWS):
-        counts = draw_rank_one(amounts, spectrum, rng)
-        drawn.append(_second(counts))
-        case.tell((i + 1) / N_DRAWS)
+    model = pixel_sums[:, None], channel_sums[None] / channel_sums.sum()
+    draws = Draws(model, pixel_sums, Scaled(), case.gain, np.random.SeedSequence(case.seed))
+    drawn: list[float] = []
+    while len(drawn) < N_DRAWS:
+        drawn += draws.eigenvalues(min(numba.get_num_threads(), N_DRAWS - len(drawn)))
+        case.tell(len(drawn) / N_DRAWS)
     return _beyond_drawn(case, drawn)
-
-
-def _second(counts):
-    """Return the second eigenvalue of counts, the highest of their noise; zero without one."""
-    scree = scree_of(PCA(1, solver="gram")._fit_within(counts))
-    return scree[1] if len(scree) > 1 else 0.0
 
 
 def _check_enough(case):
     if len(case.scree) < 2:
         raise CannotSayError("too small: there is a single eigenvalue.")
-
-
-def draw_rank_one(amounts, spectrum, rng):
-    """Draw Poisson counts about ``amounts @ spectrum``, dense or born sparse."""
-    n_entries = len(amounts) * spectrum.shape[1]
-    if amounts.sum() < SPARSE_BELOW * n_entries:
-        return draw_sparse(amounts, spectrum, rng)
-    parts = np.array_split(amounts, max(1, int(8 * n_entries / BLOCK_BYTES)))
-    return np.concatenate([draw_counts(part @ spectrum, rng) for part in parts])
 
 
 def flips(case):
@@ -108,13 +78,7 @@ def flips(case):
     first = scores[:, :1], case.pca._axes[:1]
     rows = _Rows(case.spectra, case.pca.pixel_scale_, case.pca.channel_scale_, *first)
     grams = _flipped_grams(rows, np.random.default_rng(case.seed), case.tell)
-    drawn = []
-    for i, gram in enumerate(grams):
-        with one_blas_thread():
-            last = len(gram) - 1
-            drawn.append(linalg.eigvalsh(gram, subset_by_index=(last, last))[0] / case.shape[0])
-        case.tell(0.8 + 0.2 * (i + 1) / N_FLIPS)
-    return _beyond_drawn(case, drawn)
+    return _beyond_drawn(case, [highest(gram, 1)[0] / case.shape[0] for gram in grams])
 
 
 class _Rows:
@@ -142,13 +106,17 @@ class _Rows:
 
 
 def _flipped_grams(rows, rng, tell):
-    grams = np.zeros((N_FLIPS, rows.shape[1], rows.shape[1]))
+    """Return the Gram matrix of the rows after every flip of signs."""
+    n_columns = rows.shape[1]
+    grams = [np.zeros((n_columns, n_columns), np.float32, order="F") for _ in range(N_FLIPS)]
+    done = 0.0
     for block, share in rows.blocks():
-        for gram in grams:
+        for i, gram in enumerate(grams):
             flipped = block * flipped_signs(block.shape, rng)
-            gram += flipped.T @ flipped
-        tell(0.8 * share)
-    return grams
+            grams[i] = blas.ssyrk(1.0, flipped.T, 1.0, gram, overwrite_c=True)
+            tell(done + (share - done) * (i + 1) / N_FLIPS)
+        done = share
+    return [np.triu(gram) + np.triu(gram, 1).T for gram in grams]
 
 
 def flipped_signs(shape, rng):
@@ -166,7 +134,7 @@ def _beyond_drawn(case, drawn):
     """
     n = min(case.most, len(case.scree))
     # the scatter of a few draws is itself uncertain: never less than that of even noise
-    scatter = max(np.std(drawn, ddof=1), SCATTER * noise_width(*case.shape) * np.mean(drawn))
+    scatter = max(np.std(drawn, ddof=1), TRACY_WIDOM * noise_width(*case.shape) * np.mean(drawn))
     limit = np.mean(drawn) + FAR * scatter
     rank = leading_run(case.scree[:n] > limit)
     return Found(rank, np.arange(2, n + 1), case.scree[1:n], limit, note=at_most(rank, case.most))

@@ -9,31 +9,25 @@ from typing import NamedTuple
 import numba
 import numpy as np
 from scipy import stats
-from scipy.sparse.linalg import eigsh
 from sklearn.exceptions import ConvergenceWarning
 
 from endmember.core.blocks import row_blocks
-from endmember.core.draw import SparseDraws, draw_counts
-from endmember.core.moments import Moments
+from endmember.core.drawn import Draws, Scaled
 from endmember.core.nmf import NMF
-from endmember.core.noise import EDGE_MARGIN
+from endmember.core.noise import EDGE_MARGIN, TRACY_WIDOM, noise_width
 from endmember.core.products import block_marginals
 from endmember.core.progress import check_callback, report
 from endmember.core.seeds import as_seed
-from endmember.core.threads import in_parts, one_blas_thread
+from endmember.core.threads import one_blas_thread
 
 MOST = 16  # components that are looked for
 FEW, MANY = 2, 8  # simulations: where they settle it, and where they do not
 FAR = 1.2  # times what the few give: beyond doubt
 DOUBT = 0.005  # chance that one more simulation would be so high
 SURE = 3.5  # standard deviations of the law of Tracy and Widom: once in a thousand times
-TRACY_WIDOM = 1.268  # the standard deviation of that law
 ROUNDS = 1  # of NMF: the noise only needs to know about how many counts are expected where
 FAINT_PIXEL = 0.1  # of the counts of a mean pixel
 FAINT_CHANNEL = 20.0  # counts
-SPARSE_BELOW = 1.0  # counts a channel: fewer are drawn count by count
-BLOCK = 2**22  # numbers that are worked out at once
-PRECISION = 1e-4  # of an eigenvalue
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,9 +112,9 @@ def poisson_sequence(spectra, *, gain=1.0, most=None, seed=0, callback=None):
     check_callback(callback)
     sums = _marginals(spectra)
     most = min(MOST if most is None else most, *spectra.shape)
-    scaled = _Scaled(sums, gain)
+    scaled = Scaled(FAINT_PIXEL * sums[0].mean(), FAINT_CHANNEL * gain)
     with one_blas_thread():
-        observed = scaled.leading(row_blocks(spectra), most) / gain
+        observed = scaled.leading(row_blocks(spectra), spectra.shape[1], most) / gain
     tried: list[Known] = []
     is_open = True
     while is_open and len(tried) < most - 1:
@@ -156,18 +150,12 @@ def _settle(observed, draws, tell):
     if len(found) == FEW:
         return Known(mean, spread, FEW, FAR * max(found))
     by_chance = stats.t.isf(DOUBT, MANY - 1) * spread * np.sqrt(1 + 1 / MANY)
-    in_theory = SURE * tracy_widom_width(*draws.shape) * mean
+    in_theory = SURE * TRACY_WIDOM * noise_width(*draws.shape) * mean
     return Known(mean, spread, MANY, mean + max(EDGE_MARGIN * mean, by_chance, in_theory))
 
 
 def _mean_and_spread(values):
     return float(np.mean(values)), float(np.std(values, ddof=1))
-
-
-def tracy_widom_width(n_pixels, n_channels):
-    """Return the standard deviation of the largest eigenvalue of flat noise, relative to it."""
-    rows, columns = np.sqrt(n_pixels), np.sqrt(n_channels)
-    return TRACY_WIDOM * (1 / rows + 1 / columns) ** (1 / 3) / (rows + columns)
 
 
 class _Share:
@@ -178,93 +166,6 @@ class _Share:
 
     def __call__(self, share):
         report(self._callback, min(1.0, (self._done + share) / max(1, self._most - 1)))
-
-
-class _Scaled:
-    """Scaling of counts by their own sums, faint ones less.
-
-    Parameters
-    ----------
-    sums : tuple of ndarray
-        Sums of the pixels and of the channels of the measured counts.
-    gain : float
-        Signal of a single count.
-    """
-
-    def __init__(self, sums, gain):
-        pixels, channels = sums
-        self.n_channels = channels.size
-        self.faint_pixel, self.faint_channel = FAINT_PIXEL * pixels.mean(), FAINT_CHANNEL * gain
-
-    def leading(self, blocks, n, gain=1.0):
-        """Return leading eigenvalues of blocks of counts, each of which stands for `gain`."""
-        moments = Moments(self.n_channels, lambda sums: _root(sums, self.faint_pixel / gain))
-        for block in blocks:
-            moments.add(block)
-        channels = _root(moments.channel_sums, self.faint_channel / gain)
-        matrix = moments.gram
-        matrix *= channels[:, None] * moments.channel_sums.sum() / moments.shape[0]
-        matrix *= channels
-        return _highest(matrix, n)
-
-
-def _root(sums, faint):
-    """Return one over the square roots of sums, zero where these are; `faint` is added to them."""
-    return np.where(sums > 0, 1 / np.sqrt(np.maximum(sums + faint, 1e-300)), 0.0)
-
-
-def _highest(matrix, n):
-    """Return the highest eigenvalues of a symmetric matrix, falling."""
-    if n > len(matrix) // 4:
-        return np.linalg.eigvalsh(matrix)[::-1][:n]
-    start = np.random.default_rng(0).standard_normal(len(matrix))
-    return eigsh(matrix, n, v0=start, tol=PRECISION, return_eigenvectors=False)[::-1]
-
-
-class Draws:
-    """Poisson counts drawn from a model, again and again, of which no more than a part is held.
-
-    Parameters
-    ----------
-    model : tuple of ndarray
-        Abundances of shape (n_pixels, n_components) and components of (n_components, n_channels).
-    sums : ndarray of shape (n_pixels,)
-        Of the measured pixels. Few counts are drawn with the same sums: there, sums of a sum that
-        was drawn itself would scatter twice.
-    scaled : _Scaled
-        How counts are scaled.
-    gain : float
-        Signal of a single count.
-    seeds : SeedSequence
-        Where chance comes from.
-    """
-
-    def __init__(self, model, sums, scaled, gain, seeds):
-        abundances, self.components = model
-        self.abundances, self.scaled, self.gain = abundances / gain, scaled, gain
-        self.shape = len(abundances), self.components.shape[1]
-        self._totals, self._seeds = np.rint(sums / gain).astype(np.int64), seeds
-        mean = self._totals.mean() / self.shape[1]
-        self._draw = self._draw_sparse if mean < SPARSE_BELOW else self._draw_dense
-        self._sparse = SparseDraws(self.components)
-        held = min(1.0, mean / SPARSE_BELOW) * self.shape[1]  # numbers that a pixel takes
-        self._n_rows = max(1, int(BLOCK / max(held, 1.0)))
-
-    def eigenvalues(self, n):
-        """Return the first eigenvalue that is not of the model, of counts drawn so many times."""
-        with one_blas_thread():
-            return in_parts(self._eigenvalue, [(seed,) for seed in self._seeds.spawn(n)])
-
-    def _eigenvalue(self, seed):
-        rng, parts = np.random.default_rng(seed), range(0, self.shape[0], self._n_rows)
-        blocks = (self._draw(slice(i, i + self._n_rows), rng) for i in parts)
-        return float(self.scaled.leading(blocks, len(self.components) + 1, self.gain)[-1])
-
-    def _draw_sparse(self, rows, rng):
-        return self._sparse.of_totals(self._totals[rows], self.abundances[rows], rng)
-
-    def _draw_dense(self, rows, rng):
-        return draw_counts(self.abundances[rows] @ self.components, rng)
 
 
 def fitted(spectra, n_components, sums):
