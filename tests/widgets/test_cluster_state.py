@@ -346,7 +346,9 @@ def test_a_region_on_the_map_is_found_in_the_plane_and_back(state):
     chosen = state.chosen()
     assert chosen[2:6, 3:10].all()
     assert chosen.sum() == 28
-    assert state.plane().bins_of(chosen).any()
+    shown = np.isfinite(state.plane().density(chosen))
+    assert (shown <= np.isfinite(state.plane().density())).all()
+    assert 0 < shown.sum() <= 28 * 6  # bins are drawn on several cells where counts are few
     everywhere = {"kind": "rectangle", "points": [[0, 0], [N_BINS - 1, N_BINS - 1]]}
     state.plane_region = everywhere
     assert state.region == {}
@@ -370,9 +372,27 @@ def test_a_plane_has_its_origin_at_the_lower_left_and_counts_every_pixel():
     density, clusters = plane.density(), plane.clusters(2)
     assert density[-1, 0] == 2
     assert clusters[-1, 0] == 1
-    assert clusters[: N_BINS // 2, N_BINS // 2 :].max() == 0
+    assert clusters[0, -1] == 0
+    assert np.isnan(density[0, 0])
+    chosen = plane.clusters(2, np.array([[True, False, False]]))
+    assert (chosen[-1, 0], chosen[0, -1], chosen[0, 0]) == (1, 2, -1)
     inside = plane.pixels_in({"kind": "rectangle", "points": [[N_BINS - 9, 0], [N_BINS - 1, 8]]})
     assert inside.tolist() == [[True, True, False]]
+
+
+@pytest.mark.parametrize("pixel", [(0, 0), (5, 30), (23, 35)])
+def test_a_pixel_is_found_again_from_its_place_in_the_plane(state, pixel):
+    plane = state.plane()
+    assert plane.pixel_near(plane.bin_of(pixel), pixel) == pixel
+    assert plane.pixel_near((0, 0), pixel) is None or plane.density()[0, 0] > 0
+
+
+def test_whole_counts_leave_no_empty_stripes_in_a_plane():
+    counts = np.repeat(np.arange(20.0), 5)
+    plane = Plane(counts, counts, np.zeros(100, dtype=int), np.ones((10, 10), dtype=bool))
+    filled = np.isfinite(plane.density())
+    assert filled.any(axis=0)[:-4].all()
+    assert plane.across.ends[0] == -0.5
 
 
 def test_features_of_a_plane_are_named(state):

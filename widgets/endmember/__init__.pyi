@@ -48,6 +48,7 @@ from .core.sources import as_spectrum_image as as_spectrum_image
 from .core.sources import open as open
 from .core.thinning import thin as thin
 from .core.vca import VCA as VCA
+from .widgets.cluster_tuner import ClusterTuner as ClusterTuner
 from .widgets.component_browser import ComponentBrowser as ComponentBrowser
 from .widgets.quiz import Quiz as Quiz
 from .widgets.rank_selector import RankSelector as RankSelector

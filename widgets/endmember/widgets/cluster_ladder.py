@@ -285,6 +285,12 @@ def as_lines(lines):
     return list(lines) if isinstance(lines[0], str) else dict(lines)
 
 
+def spelled(value):
+    """Spell a setting as it is written by hand."""
+    text = repr(value)
+    return text if '"' in text or "\\" in text else text.replace("'", '"')
+
+
 def code_of(recipe, image_code, k, min_area):
     """Return the lines that make clusters without a widget."""
     extra, steps = [], []
@@ -292,7 +298,7 @@ def code_of(recipe, image_code, k, min_area):
     if recipe.held_out:
         steps.append(f"kept, left = em.thin(image, 0.5, seed={recipe.seed})")
         source, judged = "kept", "left"
-    given = "".join(f", {name}={value!r}" for name, value in recipe.given().items())
+    given = "".join(f", {name}={spelled(value)}" for name, value in recipe.given().items())
     steps.append(f'features = em.cluster_features({source}, "{recipe.features}"{given})')
     if recipe.normalisation == "spread":
         extra.append("from sklearn.preprocessing import scale")

@@ -28,16 +28,22 @@ class Plane:
         self.across, self.up = Steps(across), Steps(up)
         self.shape = (N_BINS, N_BINS)
 
-    def density(self):
-        """Return how many pixels fall into each bin, row 0 on top; NaN where none do."""
-        density = self._sums(np.ones(self.labels.size))
+    def density(self, chosen=None):
+        """Return how many pixels, or chosen ones, fall into each bin; NaN where none do."""
+        weights = np.ones(self.labels.size) if chosen is None else chosen[self.visible]
+        density = self._sums(weights)
         density[density == 0] = np.nan
         return self._drawn(density)
 
-    def clusters(self, n_clusters):
-        """Return the cluster of most pixels in each bin, -1 where there are none."""
-        sizes = np.stack([self._sums(self.labels == k) for k in range(n_clusters)])
-        return self._drawn(np.where(sizes.any(axis=0), sizes.argmax(axis=0), -1))
+    def clusters(self, n_clusters, chosen=None):
+        """Return the cluster of most pixels in each bin, -1 where there are none.
+
+        Where pixels are chosen, these decide, and bins without any are `n_clusters`.
+        """
+        held = np.ones(self.labels.size, bool) if chosen is None else chosen[self.visible]
+        sizes = np.stack([self._sums((self.labels == k) & held) for k in range(n_clusters)])
+        others = np.where(self._sums(~held) > 0, n_clusters, -1)
+        return self._drawn(np.where(sizes.any(axis=0), sizes.argmax(axis=0), others))
 
     def pixels_in(self, region):
         """Return which pixels of the map fall into a region of the plane."""
@@ -47,9 +53,27 @@ class Plane:
         chosen[self.visible] = inside[self.up.of_pixels, self.across.of_pixels]
         return chosen
 
-    def bins_of(self, chosen):
-        """Return which bins hold chosen pixels of the map."""
-        return self._drawn(self._sums(chosen[self.visible])) > 0
+    def bin_of(self, pixel):
+        """Return the row and column of the bin that holds a pixel of the map; None if hidden."""
+        if not self.visible[pixel]:
+            return None
+        at = np.count_nonzero(
+            self.visible.ravel()[: np.ravel_multi_index(pixel, self.visible.shape)]
+        )
+        row, column = (s.centres()[s.of_pixels[at]] for s in (self.up, self.across))
+        return int(N_BINS - 1 - row), int(column)
+
+    def pixel_near(self, place, pixel):
+        """Return the pixel of the map in the bin at a place, the nearest to `pixel`, or None."""
+        up, across = N_BINS - 1 - place[0], place[1]
+        inside = (self.up.drawn_as()[up] == self.up.of_pixels) & (
+            self.across.drawn_as()[across] == self.across.of_pixels
+        )
+        pixels = np.argwhere(self.visible)[inside]
+        if not len(pixels):
+            return None
+        nearest = pixels[((pixels - np.array(pixel)) ** 2).sum(axis=1).argmin()]
+        return tuple(int(i) for i in nearest)
 
     def _sums(self, weights):
         sums = np.zeros((self.up.n, self.across.n))
@@ -57,12 +81,8 @@ class Plane:
         return sums
 
     def _drawn(self, values):
-        """Draw every bin as large as fits, the first at the lower left."""
-        empty = -1 if values.dtype.kind == "i" else 0 if values.dtype.kind == "b" else np.nan
-        drawn = np.full(self.shape, empty, dtype=values.dtype)
-        rows, columns = self.up.drawn_as(), self.across.drawn_as()
-        drawn[: rows.size, : columns.size] = values[rows[:, None], columns]
-        return drawn[::-1]
+        """Stretch the bins over the plane, the first at the lower left."""
+        return values[self.up.drawn_as()[:, None], self.across.drawn_as()][::-1]
 
 
 class Steps:
@@ -90,13 +110,14 @@ class Steps:
             width = np.ceil((high - low) / N_BINS)
         self.n = min(N_BINS, max(1, int(np.ceil((high - low) / width - 1e-9))))
         self.of_pixels = np.clip(np.floor((values - low) / width).astype(int), 0, self.n - 1)
-        self.size = N_BINS // self.n  # of a step, as it is drawn
-        self.ends = float(low), float(low + width * N_BINS / self.size)
+        self.ends = float(low), float(low + width * self.n)
 
     def drawn_as(self):
         """Return which step each row or column of the plane belongs to."""
-        return np.repeat(np.arange(self.n), self.size)
+        return np.arange(N_BINS) * self.n // N_BINS
 
     def centres(self):
         """Return the row or column that stands for each step."""
-        return np.arange(self.n) * self.size + self.size // 2
+        drawn, steps = self.drawn_as(), np.arange(self.n)
+        first, beyond = (np.searchsorted(drawn, steps, side) for side in ("left", "right"))
+        return (first + beyond - 1) // 2

@@ -314,12 +314,16 @@ class ClusterState(tl.HasTraits):
         return None
 
     def chosen_spectrum(self):
-        """Return the mean spectrum of the chosen pixels, else the counts of the pixel."""
+        """Return the mean spectrum of the chosen pixels, else the counts of the pixel.
+
+        Of held-out counts where these judge, as all mean spectra are.
+        """
+        image = self._ladder.judged if self._ladder else self.image
         chosen = self.chosen()
         if chosen is None or not chosen.any():
-            return self.image.spectrum(*self.pixel[-len(self.image.navigation_shape) :])
-        region = chosen.reshape(self.image.navigation_shape)
-        return self.image.sum_spectrum(region) / np.count_nonzero(chosen)
+            return image.spectrum(*self.pixel[-len(image.navigation_shape) :])
+        region = chosen.reshape(image.navigation_shape)
+        return image.sum_spectrum(region) / np.count_nonzero(chosen)
 
     def result(self):
         """Wait for the clusters that the settings ask for, and return them.

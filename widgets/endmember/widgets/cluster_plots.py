@@ -1,0 +1,208 @@
+"""Curves of a cluster tuner: mean spectra, silhouettes, and what speaks for each k."""
+
+from __future__ import annotations
+
+import bqplot as bq
+import numpy as np
+
+from endmember.widgets.map_traits import LABEL_COLORS
+from endmember.widgets.palette import BLUE, GREY, ORANGE
+from endmember.widgets.spectrum_plot import even_ticks
+
+N_POINTS = 120  # of a silhouette, however many pixels it has
+MARGIN = {"top": 12, "bottom": 48, "left": 66, "right": 16}
+HEIGHT = "280px"
+NOWHERE = np.full((1, 2), np.nan)
+
+
+class Plot(bq.Figure):
+    """A figure of ours: labelled axes, no grid, no toolbar.
+
+    Parameters
+    ----------
+    marks : list of bqplot.Mark
+        What it shows.
+    x, y : bqplot.Scale
+        Their scales.
+    labels : tuple of str
+        Of the x and the y axis.
+    """
+
+    def __init__(self, marks, x, y, labels, *, flex="1 1 280px", **axes):
+        self.x_axis = bq.Axis(
+            scale=x, label=labels[0], grid_lines="none", label_offset="2.4em", **axes
+        )
+        self.y_axis = bq.Axis(
+            scale=y,
+            side="left",
+            label=labels[1],
+            grid_lines="none",
+            label_offset="3.6em",
+            tick_format="~g",
+        )
+        super().__init__(
+            marks=marks,
+            axes=[self.x_axis, self.y_axis],
+            display_toolbar=False,
+            fig_margin=MARGIN,
+            layout={"flex": flex, "min_width": "260px", "height": HEIGHT},
+        )
+        self.add_class("endmember-figure")
+
+
+class MeansPlot(Plot):
+    """Mean spectra of clusters in their colours, and bands of two standard errors.
+
+    Parameters
+    ----------
+    image : SpectrumImage
+        Gives the axis.
+    """
+
+    def __init__(self, image):
+        self._axis = image.axis.astype(float)
+        x = bq.LinearScale(min=float(self._axis.min()), max=float(self._axis.max()))
+        self._y = bq.LinearScale(min=0.0, max=1.0, allow_padding=False)
+        scales = {"x": x, "y": self._y}
+        self.chosen = bq.Lines(
+            x=self._axis,
+            y=np.zeros(self._axis.size),
+            scales=scales,
+            colors=[GREY],
+            stroke_width=1,
+            line_style="dashed",
+            labels=["chosen"],
+            display_legend=True,
+        )
+        self.bands = bq.Lines(
+            x=NOWHERE, y=NOWHERE, scales=scales, opacities=[0.0], fill="inside"
+        )  # their outlines are not drawn
+        self.lines = bq.Lines(
+            x=self._axis,
+            y=np.zeros((1, self._axis.size)),
+            scales=scales,
+            stroke_width=1.5,
+            display_legend=True,
+        )
+        marks = [self.chosen, self.bands, self.lines]
+        labels = (image.signal_axis.label(), "counts a pixel")
+        super().__init__(marks, x, self._y, labels, flex="3 1 420px")
+        self.legend_location = "top-right"
+        self.layout.height = "300px"
+
+    def show(self, found, names):
+        """Show the mean spectra of clusters and their scatter errors."""
+        means = np.nan_to_num(found.means)
+        errors = 2 * np.nan_to_num(found.stderr_scatter)
+        there = np.concatenate([means - errors, (means + errors)[:, ::-1]], axis=1)
+        along = np.concatenate([self._axis, self._axis[::-1]])
+        colors = list(LABEL_COLORS[: len(means)])
+        high = 1.05 * max(float((means + errors).max()), 1e-12)
+        self._y.max = high
+        self.y_axis.tick_values = even_ticks(high)
+        with self.bands.hold_sync():
+            self.bands.x, self.bands.y = np.tile(along, (len(means), 1)), there
+            self.bands.fill_colors, self.bands.colors = colors, colors
+            self.bands.opacities = [0.0] * len(means)
+            self.bands.fill_opacities = [0.25] * len(means)
+        with self.lines.hold_sync():
+            self.lines.y, self.lines.colors, self.lines.labels = means, colors, names
+
+    def show_chosen(self, counts, name):
+        """Show the spectrum of what was chosen on the map."""
+        with self.chosen.hold_sync():
+            self.chosen.y, self.chosen.labels = np.asarray(counts, dtype=float), [name]
+
+
+class SilhouettePlot(Plot):
+    """Silhouettes of every cluster, its pixels from the best to the worst."""
+
+    def __init__(self):
+        x = bq.LinearScale(min=-1.0, max=1.0, allow_padding=False)
+        y = bq.LinearScale(min=0.0, max=1.0, reverse=True, allow_padding=False)
+        scales = {"x": x, "y": y}
+        self.clusters = bq.Lines(x=NOWHERE, y=NOWHERE, scales=scales, fill="inside", stroke_width=1)
+        self.zero = bq.Lines(
+            x=[0.0, 0.0], y=[0.0, 1.0], scales=scales, colors=[GREY], stroke_width=1
+        )
+        self._x = x
+        labels = ("silhouette", "share of the pixels")
+        super().__init__([self.clusters, self.zero], x, y, labels, tick_format="~g")
+        self.y_axis.tick_values = [0, 0.25, 0.5, 0.75, 1]
+        self.x_axis.tick_values = [-1, -0.5, 0, 0.25, 0.5, 0.75, 1]
+
+    def show(self, silhouettes):
+        """Show the silhouettes of the clusters, each highest first, or none."""
+        shown = [(k, each) for k, each in enumerate(silhouettes) if each.size]
+        total = sum(each.size for _, each in shown)
+        x, y, start = [], [], 0.0
+        for _, each in shown:
+            end = start + each.size / total
+            at = np.linspace(0, each.size - 1, N_POINTS).round().astype(int)
+            x.append(np.concatenate([[0.0], each[at], [0.0]]))
+            y.append(np.concatenate([[start], np.linspace(start, end, N_POINTS), [end]]))
+            start = end
+        colors = [LABEL_COLORS[k] for k, _ in shown] or [GREY]
+        low = min((float(each.min()) for _, each in shown), default=0.0)
+        self._x.min = -0.1 if low >= -0.1 else max(-1.0, low * 1.05)
+        with self.clusters.hold_sync():
+            self.clusters.x = np.array(x) if shown else NOWHERE
+            self.clusters.y = np.array(y) if shown else NOWHERE
+            self.clusters.colors = self.clusters.fill_colors = colors
+            self.clusters.fill_opacities = [0.75] * len(colors)
+
+
+class CurvePlot(Plot):
+    """A criterion for every number of clusters; a click on a point chooses its k.
+
+    Parameters
+    ----------
+    max_k : int
+        The largest number of clusters.
+    """
+
+    def __init__(self, max_k):
+        x = bq.LinearScale(min=0.5, max=max_k + 0.5)
+        self._y = bq.LinearScale(min=0.0, max=1.0, allow_padding=False)
+        scales = {"x": x, "y": self._y}
+        one = np.ones(1)
+        self.line = bq.Lines(x=one, y=one * np.nan, scales=scales, colors=[GREY], stroke_width=1.5)
+        self.bars = bq.Lines(x=NOWHERE, y=NOWHERE, scales=scales, colors=[GREY], stroke_width=1)
+        self.at = bq.Lines(x=[1.0, 1.0], y=[0.0, 1.0], scales=scales, colors=[BLUE])
+        self.points = bq.Scatter(
+            x=one, y=one * np.nan, scales=scales, colors=[GREY], default_size=110, stroke="white"
+        )
+        marks = [self.at, self.bars, self.line, self.points]
+        super().__init__(marks, x, self._y, ("number of clusters", ""), tick_format="d")
+        self.x_axis.tick_values = list(range(1, max_k + 1))
+
+    def show(self, values, errors, best, label):
+        """Show a criterion, its errors, and in orange the k that it prefers."""
+        ks = np.arange(1.0, values.size + 1)
+        known = np.isfinite(values)
+        ends = np.stack([values - errors, values + errors], axis=1)
+        low, high = (float(ends[known].min()), float(ends[known].max())) if known.any() else (0, 1)
+        room = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
+        self._y.min, self._y.max = low - room, high + room
+        self.y_axis.tick_values = ticks_between(low - room, high + room)
+        self.y_axis.label = label
+        with self.line.hold_sync(), self.points.hold_sync(), self.bars.hold_sync():
+            self.line.x, self.line.y = ks[known], values[known]
+            self.points.x, self.points.y = ks[known], values[known]
+            self.points.colors = [ORANGE if k == best else GREY for k in ks[known]] or [GREY]
+            self.bars.x = np.stack([ks, ks], axis=1)[known] if known.any() else NOWHERE
+            self.bars.y = ends[known] if known.any() else NOWHERE
+            self.bars.colors = [GREY] * max(1, int(known.sum()))
+        self.at.y = np.array([low - room, high + room])
+
+    def move(self, k):
+        """Stand the line at a number of clusters."""
+        self.at.x = np.array([float(k), float(k)])
+
+
+def ticks_between(low, high, most=6):
+    """At most so many round numbers between two ends."""
+    power = 10.0 ** np.floor(np.log10(high - low))
+    steps = (step * p for p in (power / 10, power) for step in (1, 2, 5))
+    step = next(step for step in steps if (high - low) / step < most)
+    return step * np.arange(np.ceil(low / step), np.floor(high / step) + 1)
