@@ -25,8 +25,8 @@ MARGIN = 2  # channels on either side that a derivative takes
 RARE = 2e-3  # probability of a shift this large where there is none
 ALIKE = 10.0  # F of what groups share over what sets them apart: 2 % by chance, for eight
 ALL_ALIKE = 50.0  # where noise does not explain what sets them apart: nine tenths move alike
-NEW = 0.1  # of a shift that the components cannot do: less, and they hold their own slopes
 EXPLAINED = 0.5  # of what one more component would explain
+PARTLY, UNLIKE = 0.3, 30.0  # so much of it, with a lower F: something moves, but not everything
 VISIBLE = 1.1  # times the largest noise, from which on a component is seen
 MOST_ROUNDS, SETTLED = 10, 0.005  # of alignment; channels
 
@@ -312,7 +312,6 @@ class _Fit:
     covariance: np.ndarray  # of these
     explained: float  # sum of squares of the scaled counts
     p_value: float
-    new: float  # share of a shift that the components cannot do
     bands: _Agreement
     segments: _Agreement
 
@@ -322,8 +321,12 @@ class _Fit:
 
     @property
     def looks_like_drift(self):
-        is_alike = self.bands.is_enough and self.segments.is_enough
-        return self.p_value < RARE and self.new > NEW and is_alike
+        return self.p_value < RARE and self.bands.is_enough and self.segments.is_enough
+
+    @property
+    def looks_like_chemistry(self):
+        is_apart = [a.ratio < UNLIKE and not a.is_noise for a in (self.bands, self.segments)]
+        return self.p_value < RARE and any(is_apart)
 
 
 class _Tangent:
@@ -362,11 +365,6 @@ class _Tangent:
         band = (told * N_BANDS - 1e-9).astype(int).clip(0, N_BANDS - 1)
         return band == np.unique(band)[:, None]
 
-    def share_of_new(self, right):
-        """Return how much of a shift of all strips the components cannot do."""
-        told = [((self.scores @ slopes) ** 2).sum() for slopes in (right, self.slopes)]
-        return float(told[0] / told[1]) if told[1] > 0 else 0.0
-
     def moments(self, left, right):
         """Return score, Gram matrix and Poisson covariance of the score for pairs of factors."""
         pulls = np.einsum("gmp,mc->gpc", left, self.rest, optimize=True)
@@ -404,7 +402,7 @@ def _fit(tangent, left, right, moments, chosen):
     chi_square = float(score @ linalg.pinvh(noise) @ score)
     problem = tangent.problem
     shift = weights @ problem.waves[chosen]
-    moved = np.tensordot(weights, left[chosen], 1)
+    moved = np.tensordot(weights, left[chosen], 1)[None]
     parts = problem.segments == np.unique(problem.segments)[:, None]
     of_segments = tangent.left(parts * problem.along(shift))
     return _Fit(
@@ -413,8 +411,7 @@ def _fit(tangent, left, right, moments, chosen):
         covariance=inverse @ noise @ inverse,
         explained=float(score @ weights),
         p_value=float(stats.chi2.sf(chi_square, len(weights))),
-        new=tangent.share_of_new(right[0]),
-        bands=_agreement(*tangent.moments(moved[None], tangent.right(tangent.bands()))),
+        bands=_agreement(*tangent.moments(moved, tangent.right(tangent.bands()))),
         segments=_agreement(*tangent.moments(of_segments, right)),
     )
 
@@ -460,10 +457,13 @@ def _search(problem, rng):
         noise = _largest_noise(factors.scaled - scores @ axes, rng)
         is_last = factors.squares[n] < VISIBLE * noise
         beyond = 0.0 if is_last else factors.squares[n] - noise
-        for which, fit in enumerate(_fits(problem, factors, n)):
+        fits = _fits(problem, factors, n)
+        for which, fit in enumerate(fits):
             is_drift = fit.looks_like_drift and fit.explained > EXPLAINED * beyond
             tried.append(_Found(problem, fit, which, n, is_drift))
-        if is_last:
+        # Once components do part of a shift, only the rest of it is seen
+        is_chemical = any(f.looks_like_chemistry and f.explained > PARTLY * beyond for f in fits)
+        if is_last or is_chemical:
             break
     drifts = [found for found in tried if found.is_drift]
     return _best(drifts) if drifts else tried[-1]
