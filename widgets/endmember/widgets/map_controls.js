@@ -58,8 +58,9 @@ class Controls {
     this.find(".pointer").hidden = offered.length < 2;
     for (const button of this.buttons) {
       button.hidden = !offered.includes(button.dataset.tool);
-      button.setAttribute("aria-pressed", button.dataset.tool === this.core.tool);
+      press(button, button.dataset.tool === this.core.tool);
     }
+    this.view.root.dataset.draws = this.core.tool !== "point";
     const region = this.core.region;
     this.find(".clear").hidden = !region;
     this.find(".status").textContent = region ? this.core.regionText() : "";
@@ -69,6 +70,7 @@ class Controls {
     const panel = this.find(".contrast");
     panel.hidden = !panel.hidden;
     this.find(".contrast-button").setAttribute("aria-expanded", !panel.hidden);
+    this.showContrast();
   }
 
   showContrast() {
@@ -77,11 +79,11 @@ class Controls {
     if (!isOfValues) {
       this.find(".contrast").hidden = true;
       this.find(".contrast-button").setAttribute("aria-expanded", false);
-      return;
     }
+    if (this.find(".contrast").hidden) return; // nothing to keep up to date
     const { limits } = this.core.values();
     ["low", "high"].forEach((name, i) => (this.find(`.${name}`).value = Number(limits[i].toPrecision(6))));
-    this.find(".hold").setAttribute("aria-pressed", this.model.get("limits") !== null);
+    press(this.find(".hold"), this.model.get("limits") !== null);
     this.find(".scale-choice").value = this.model.get("scale");
     this.find(".colors-choice").value = this.model.get("colors");
   }
@@ -106,7 +108,7 @@ class Controls {
     const visible = this.core.visible;
     this.find(".shown select").value = this.model.get("shown") ?? "";
     this.find(".legend").hidden = kind !== "composite";
-    this.find(".legend").querySelectorAll("button").forEach((button, k) => button.setAttribute("aria-pressed", visible[k]));
+    this.find(".legend").querySelectorAll("button").forEach((button, k) => press(button, visible[k]));
   }
 
   writeLegend() {
@@ -203,6 +205,11 @@ class Controls {
     pen.textAlign = "center";
     pen.fillText(this.view.unit.textContent, 0, 0, height - 40);
   }
+}
+
+/** Say of a button whether it is pressed. */
+function press(button, isPressed) {
+  if (button.ariaPressed !== `${isPressed}`) button.ariaPressed = isPressed;
 }
 
 /** Keep plain keys from the notebook around: there they cut and insert cells. */

@@ -158,7 +158,8 @@ class Layers {
 
   /** Steps of a layer that are dark and at full light: those given, or those at shares of its pixels. */
   ends(k, shares) {
-    const found = stepQuantiles(this.steps[k], shares);
+    if (this.found?.key !== `${shares}`) this.found = { key: `${shares}`, ends: [] };
+    const found = (this.found.ends[k] ??= stepQuantiles(this.steps[k], shares));
     return [this.fixed[0] ? 0 : found[0], this.fixed[1] ? LAST_STEP : found[1]];
   }
 

@@ -564,6 +564,8 @@ class View {
   drawVeil() {
     const { core, veil } = this;
     const view = core.model.get("highlight");
+    if (view === this.veiled) return;
+    this.veiled = view;
     const bits = view.byteLength ? blockBits(view, core.shape, core.block) : null;
     const image = new ImageData(veil.width, veil.height);
     if (bits) new Uint32Array(image.data.buffer).set(Uint32Array.from(bits, (bit) => (bit ? 0 : VEIL)));
