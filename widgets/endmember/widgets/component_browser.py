@@ -492,6 +492,7 @@ class ComponentBrowser(ipw.VBox):
     def _show_region(self, _=None):
         state = self.state
         selected = state.selection()
+        self.map.region, self.scatter.region = state.region, state.scatter_region  # as rounded
         self.map.set_highlight(selected if state.scatter_region else None)
         self.scatter.set_highlight(state.scatter_selection() if state.region else None)
         # A plot out of sight would be drawn with no room at all, so it is not there before.

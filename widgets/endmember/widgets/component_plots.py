@@ -84,7 +84,7 @@ class ComponentPlot(CurvePlot):
 
     def __init__(self, axis, label, colors):
         self.colors, self._curves = list(colors), []
-        nothing = np.full((2, len(axis)), np.nan)
+        nothing = np.zeros((2, len(axis)))  # a curve that ends in NaN is an error to the page
 
         def marks(scales):
             shared = {"x": axis, "scales": scales}
@@ -167,8 +167,8 @@ class ComponentPlot(CurvePlot):
         """Mark lines or edges, strong ones with a label, and leave room for it."""
         self._reach(*self._curves, top=LABELLED_TOP if markers else TOP)
         ends = [self._y.min, self._y.max]
-        x = [place for m in markers for place in (m.position, m.position, np.nan)]
-        y = [place for m in markers for place in (ends[0], self._up_to(m), np.nan)]
+        x = [place for m in markers for place in (np.nan, m.position, m.position)]
+        y = [place for m in markers for place in (np.nan, ends[0], self._up_to(m))]
         labelled = [m for m in markers if m.weight >= FAINTEST_LABEL]
         heights = self._label_heights([m.position for m in labelled])
         with self.ticks.hold_sync(), self.tick_labels.hold_sync():
