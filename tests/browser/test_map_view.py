@@ -453,3 +453,23 @@ def test_a_view_that_is_gone_leaves_nothing(lab, page):
     print(f"after 20 views more: {grown[0]} listeners, {grown[1]} nodes")
     assert grown[0] < 5  # a view has more than 20
     assert grown[1] <= 3 * 20  # empty elements of anywidget's own, which ours were in
+
+
+LARGE = """
+import numpy as np
+from endmember.widgets import MapView
+large = MapView(np.zeros((2048, 2048)))
+large
+"""
+
+
+def test_a_large_map_can_be_replaced(lab, page):
+    """Servers of notebooks drop messages that are too much at once."""
+    lab.run(page, LARGE, "large.set_values(np.linspace(0, 1, 2048**2).reshape(2048, 2048))")
+    page.wait_for_timeout(1000)
+    shown = MapPage(page)
+    shown.page.mouse.move(*shown.at(1536, 1024, (2048, 2048)))
+    shown.page.wait_for_timeout(200)
+    place, value = shown.text("readout").split(": ")
+    row, column = (int(n) for n in re.findall(r"\d+", place))
+    assert float(value) == pytest.approx((row * 2048 + column) / 2048**2, abs=1e-3)

@@ -64,7 +64,7 @@ class Core {
       this.drawSpectrum();
     }
     if (planned.has("read") || planned.has("repaint")) this.repaint();
-    else this.views.forEach((view) => (view.drawVeil(), view.drawOver()));
+    this.views.forEach((view) => (view.drawVeil(), view.drawOver()));
   }
 
   read() {
@@ -398,6 +398,7 @@ class View {
     core.views.add(this);
     if (!core.hasKernel && core.pins.size) this.showPins(find(".note"));
     this.paint();
+    this.drawVeil();
   }
 
   /** Give a canvas a pixel for every block, and let it cover them. */
@@ -543,8 +544,6 @@ class View {
     this.root.dataset.kind = core.kind;
     this.caption.textContent = this.captionText();
     this.unit.textContent = core.model.get("unit") + (core.isLog ? " (log)" : "");
-    this.drawVeil();
-    this.drawOver();
     this.controls.refresh();
     this.mark();
     this.name();
@@ -611,7 +610,7 @@ class View {
 
   /** Name the map for those who do not see it. */
   name() {
-    const name = `${this.caption.textContent}. ${this.readout.textContent}`;
+    const name = `${this.caption.textContent || "map"}. ${this.readout.textContent}`;
     this.stage.setAttribute("aria-label", name);
     return name;
   }
