@@ -223,6 +223,17 @@ def test_lines_are_marked_and_wrong_words_are_answered(browser):
     assert not browser.spectra.ticks.visible
 
 
+def test_labels_of_many_lines_stand_clear_of_each_other(browser):
+    browser.state.elements = ["O", "Fe", "Mg", "Al", "Si", "Nd", "Sm", "Hf", "Lu", "U"]
+    labels = browser.spectra.tick_labels
+    texts, at = list(labels.text), np.column_stack([labels.x, labels.y])
+    assert {"O Kα", "Fe Kα", "Mg Kα", "Si Kα"} < set(texts)
+    assert len(texts) < len(browser.state.markers())
+    for i, (x, y) in enumerate(at):
+        others = np.delete(at, i, axis=0)
+        assert not ((np.abs(others[:, 0] - x) < 0.05 * 7.9) & (others[:, 1] == y)).any()
+
+
 def test_what_cannot_be_done_is_said_in_words(browser):
     browser.name.value = " "
     assert "name of component 0 is empty" in browser.message.value

@@ -23,6 +23,7 @@ from endmember.widgets.scatter import N_BINS
 
 HEIGHTS = {"counts": "counts", "their highest channel": "equal"}
 WRAPPED = {"flex_flow": "row wrap", "grid_gap": "4px 20px"}
+HELD = "what each pixel holds"
 ALL_TOGETHER = "all components that are not hidden, in the colours of their spectra"
 SAID = ["names", "order", "signs", "region", "scatter_region", "regions"]  # what code repeats
 
@@ -30,10 +31,11 @@ SAID = ["names", "order", "signs", "region", "scatter_region", "regions"]  # wha
 class ComponentBrowser(ipw.VBox):
     """Browse the components of any result: spectra, maps, and what they add up to in each pixel.
 
-    Choose a component in the list, or with Page Up and Page Down on the map: its spectrum and its
-    map come to the front. Point at a pixel for its raw counts and their model, the sum of its
-    parts. Draw a region on the map, or on the scatter of two components, for its mean spectrum and
-    what it holds of each component. Components can be named, ordered, hidden and turned over.
+    Choose a component in the list, in the menu under the map, or with Page Up and Page Down on the
+    map: its spectrum and its map come to the front. Point at a pixel for its raw counts and their
+    model, the sum of its parts. Draw a region on the map, or on the scatter of two components, for
+    its mean spectrum and what it holds of each component. Components can be named, ordered, hidden
+    and turned over.
 
     Parameters
     ----------
@@ -160,6 +162,13 @@ class ComponentBrowser(ipw.VBox):
             for widget in (*self._of_python, self.map, self.scatter, self.beside):
                 stack.enter_context(widget.layout.hold_sync())
                 stack.enter_context(widget.hold_sync())
+            # Lines that follow no pointer would belong to another pixel than the model beside them.
+            for line in self.place.parts:
+                stack.enter_context(line.hold_sync())
+                stack.callback(setattr, line, "visible", line.visible)
+                line.visible = False
+            stack.callback(setattr, self.map, "caption", self.map.caption)
+            self.map.caption = HELD
             for widget in self._of_python:
                 stack.callback(setattr, widget.layout, "display", widget.layout.display)
                 widget.layout.display = "none"
@@ -255,7 +264,7 @@ class ComponentBrowser(ipw.VBox):
         draw = ipw.VBox([self.heights, self.elements])
         choose = ipw.HBox([self.across, self.up], layout=WRAPPED)
         keep = ipw.HBox([self.region_name, self.keep], layout=WRAPPED)
-        self._of_python = [say, draw, choose, keep]
+        self._of_python = [say, draw, choose, keep, self.where]
         self._in_region = [self.region_plot, self.amounts, keep]
         self.region_box = ipw.VBox()
         maps = [self.map, ipw.VBox([choose, self.scatter])]
@@ -424,7 +433,7 @@ class ComponentBrowser(ipw.VBox):
             self.map.visible = [k not in state.hidden for k in state.order]
             self.map.shown = state.order.index(state.component) if is_alone else None
             name = state.names[state.component]
-            self.map.caption = f"{name}: what each pixel holds" if is_alone else ALL_TOGETHER
+            self.map.caption = f"{name}: {HELD}" if is_alone else ALL_TOGETHER
 
     def _show_spectra(self, _=None):
         state = self.state

@@ -169,8 +169,7 @@ class ComponentPlot(CurvePlot):
         ends = [self._y.min, self._y.max]
         x = [place for m in markers for place in (np.nan, m.position, m.position)]
         y = [place for m in markers for place in (np.nan, ends[0], self._up_to(m))]
-        labelled = [m for m in markers if m.weight >= FAINTEST_LABEL]
-        heights = self._label_heights([m.position for m in labelled])
+        labelled, heights = self._placed([m for m in markers if m.weight >= FAINTEST_LABEL])
         with self.ticks.hold_sync(), self.tick_labels.hold_sync():
             self.ticks.x, self.ticks.y = np.array(x or [0.0, 0.0]), np.array(y or [0.0, 0.0])
             self.ticks.visible = bool(markers)
@@ -182,14 +181,18 @@ class ComponentPlot(CurvePlot):
         low, high = max(0.0, self._y.min), self._y.max
         return low + (0.35 + 0.5 * marker.weight) * (high - low)
 
-    def _label_heights(self, positions):
-        """Stagger labels that lie near to each other."""
-        width, high = np.ptp(self.axis) or 1.0, self._y.max
-        heights, level, before = {}, 0, -np.inf
-        for position in sorted(positions):
-            level = (level + 1) % len(LABEL_SHARES) if position - before < NEAR * width else 0
-            heights[position], before = LABEL_SHARES[level] * high, position
-        return [heights[position] for position in positions]
+    def _placed(self, markers):
+        """Give labels heights at which they stand clear of each other, K before L before M."""
+        near = NEAR * (np.ptp(self.axis) or 1.0)
+        taken: list[list[float]] = [[] for _ in LABEL_SHARES]
+        placed = []
+        for marker in sorted(markers, key=lambda m: (_shell(m), m.position)):
+            is_free = (all(abs(marker.position - at) >= near for at in row) for row in taken)
+            row = next((i for i, free in enumerate(is_free) if free), None)
+            if row is not None:
+                taken[row].append(marker.position)
+                placed.append((marker, LABEL_SHARES[row] * self._y.max))
+        return [marker for marker, _ in placed], [height for _, height in placed]
 
     def _show_band(self, bands, chosen, unit):
         self.band.visible = bands is not None
@@ -275,3 +278,7 @@ class PartsPlot(CurvePlot):
 def _ends(axis):
     low, high = float(axis.min()), float(axis.max())
     return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _shell(marker):
+    return marker.label.split()[1][0]

@@ -1,0 +1,188 @@
+"""The component browser in JupyterLab, by mouse and by keyboard, on the measured map."""
+
+import numpy as np
+import pytest
+from component_page import ComponentPage
+
+import endmember as em
+from endmember.widgets.browser_state import BrowserState
+from endmember.widgets.regions import mask_of
+from endmember.widgets.scatter import N_BINS, scatter_mask
+
+SETTINGS = "n_components=4, random_state=0, max_iter=40, tol=1e-3"
+SHOW = f"""
+import endmember as em
+image = em.datasets.load("diamond_anvil_71gpa")
+browser = em.ComponentBrowser(em.NMF({SETTINGS}).fit(image), image)
+browser
+"""
+ENDS = (0.5, 99.5)  # per cent of the pixels below each end of the colours
+
+
+@pytest.fixture(scope="module")
+def nmf(diamond):
+    return em.NMF(n_components=4, random_state=0, max_iter=40, tol=1e-3).fit(diamond)
+
+
+@pytest.fixture(scope="module")
+def state(diamond, nmf):
+    """The same result in NumPy: what the page must show."""
+    return BrowserState(nmf, diamond)
+
+
+@pytest.fixture(scope="module")
+def maps(state):
+    return state.maps
+
+
+@pytest.fixture
+def browser(lab, page):
+    lab.run(page, SHOW)
+    return ComponentPage(page)
+
+
+def assert_map_is(browser, values):
+    low, high = browser.limits()
+    expected = ((values - low) * 255 / (high - low)).clip(0, 255)
+    steps = np.ptp(values) / 254 * 255 / (high - low)  # maps travel in 254 steps
+    assert np.mean(np.abs(browser.shades() - expected) <= 1.5 + steps) > 0.998
+
+
+def assert_all_are(browser, maps, palette):
+    """The composite is the sum of the colours, each as bright as its map."""
+    light = np.zeros((*maps[0].shape, 3))
+    for values, color in zip(maps, palette, strict=True):
+        low, high = np.percentile(values, ENDS)
+        share = ((values - low) / (high - low)).clip(0, 1)
+        light += share[..., None] * [int(color[i : i + 2], 16) for i in (1, 3, 5)]
+    off = np.abs(browser.colors()[..., :3] - light.clip(0, 255))
+    assert np.mean(off <= 8) > 0.99
+
+
+def test_a_person_chooses_hides_turns_over_and_names(browser, state, maps, shots):
+    page = browser.page
+    assert browser.chosen() == "component 0"
+    assert_map_is(browser, maps[0])
+
+    browser.list.locator("option").nth(2).click()  # by mouse
+    browser.settle()
+    assert_map_is(browser, maps[2])
+    assert page.get_by_label("name", exact=True).input_value() == "component 2"
+
+    browser.map.locator(".shown select").focus()  # by keyboard
+    page.keyboard.press("ArrowDown")
+    browser.settle(800)
+    assert browser.chosen() == "component 3"
+    assert_map_is(browser, maps[3])
+
+    browser.stage.focus()
+    page.keyboard.press("PageDown")  # past the last is the first
+    browser.settle(800)
+    page.keyboard.press("PageDown")
+    browser.settle(800)
+    assert browser.chosen() == "component 1"
+    assert_map_is(browser, maps[1])
+    assert page.locator(".jp-Cell").count() == 1  # no shortcut made or moved a cell
+    page.screenshot(path=shots / "browser.png")
+
+    page.get_by_role("checkbox", name="turned over").check()
+    browser.settle()
+    assert_map_is(browser, -maps[1])
+    assert browser.chosen() == "component 1 (turned over)"
+    page.get_by_role("checkbox", name="turned over").uncheck()
+
+    name = page.get_by_label("name", exact=True)
+    name.fill("<b>ferropericlase</b>")
+    name.press("Enter")
+    browser.settle()
+    assert browser.chosen() == "<b>ferropericlase</b>"
+    assert "<b>ferropericlase</b>" in browser.code()
+
+    page.get_by_role("button", name="move up").click()
+    browser.settle()
+    assert "ferropericlase" in browser.list.locator("option").first.inner_text()
+    assert_map_is(browser, maps[1])
+
+    browser.show("all together")
+    colors = ["#d55e00", "#0072b2", "#009e73", "#cc79a7"]
+    assert_all_are(browser, maps[[1, 0, 2, 3]], colors)
+    page.screenshot(path=shots / "browser-all.png")
+    page.get_by_role("checkbox", name="hidden").check()
+    browser.settle()
+    assert_all_are(browser, maps[[0, 2, 3]], colors[1:])
+    assert browser.chosen() == "<b>ferropericlase</b> (hidden)"
+
+    page.get_by_label("lines of").fill("Fe Qq")
+    page.get_by_label("lines of").press("Enter")
+    page.get_by_text("element is 'Qq'; expected a chemical symbol").wait_for()
+
+
+def test_a_person_points_draws_and_reads(browser, state, diamond, maps, shots):
+    shape, page = maps.shape[1:], browser.page
+    for pixel in [(0, 200), (110, 62)]:
+        browser.point_at(*pixel, shape)
+        state.hovered = pixel
+        counts, model = (browser.curve(which, diamond.axis) for which in ("counts", "model"))
+        np.testing.assert_allclose(counts, state.counts(), atol=0.01)
+        np.testing.assert_allclose(model, state.model(), atol=0.01)
+        told = page.get_by_text(f"row {pixel[0]}, column {pixel[1]}: ").last.inner_text()
+        shares = [float(part.split(" × ")[0]) for part in told.split(": ")[1].split(" + ")]
+        np.testing.assert_allclose(shares, maps[:, *pixel], rtol=6e-3, atol=1e-3)
+
+    browser.draw("Lasso", [(110, 100), (110, 140), (150, 140), (140, 95)], shape)
+    (line,) = (at for at in browser.code().splitlines() if at.startswith("regions['drawn'] ="))
+    made = {"mask_of": mask_of, "maps": np.moveaxis(maps, 0, -1), "regions": {}}
+    exec(line, made)
+    mask = made["regions"]["drawn"]
+    assert 1000 < mask.sum() < 2000
+    assert mask[130, 120]
+    assert browser.map.locator(".status").inner_text() == f"lasso: {mask.sum()} pixels"
+    cells = page.locator("td").all_inner_texts()
+    for k in range(4):
+        values = maps[k][mask]
+        error = values.std(ddof=1) / np.sqrt(values.size)
+        assert float(cells[3 * k + 1]) == pytest.approx(values.mean(), rel=6e-3)
+        assert float(cells[3 * k + 2]) == pytest.approx(error, rel=6e-3)
+    page.screenshot(path=shots / "browser-lasso.png")
+
+    browser.draw("Rectangle", [(10, 10), (40, 80)], (N_BINS, N_BINS), which=1)
+    drawn = {"kind": "rectangle", "points": [[10, 10], [40, 80]]}
+    selected = scatter_mask(drawn, maps[0], maps[1])
+    assert selected.any()
+    np.testing.assert_array_equal(browser.colors("veil")[..., 3] == 0, selected)
+    assert browser.map.locator(".status").inner_text() == ""  # the lasso is gone
+    page.screenshot(path=shots / "browser-scatter.png")
+
+
+# without a kernel
+
+
+@pytest.fixture(scope="module")
+def saved(diamond, nmf, tmp_path_factory):
+    browser = em.ComponentBrowser(nmf, diamond, beside=em.PCA(4).fit(diamond))
+    browser.value = 1
+    browser.state.elements = ["Fe", "Mg", "Si", "O"]
+    path = tmp_path_factory.mktemp("saved") / "browser.html"
+    browser.save(path)
+    print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
+    return path
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1000])
+def test_a_saved_page_answers_in_both_themes(saved, open_page, state, maps, shots, theme, width):
+    address, size = saved.as_uri(), {"width": width, "height": 1500}
+    browser = ComponentPage(open_page(address, inside=address, viewport=size, color_scheme=theme))
+    page = browser.page
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_map_is(browser, maps[1])
+    browser.list.locator("option").nth(3).click()
+    browser.settle()
+    assert_map_is(browser, maps[3])
+    browser.point_at(110, 62, maps.shape[1:])
+    state.hovered = browser.probed()  # or the pinned pixel beside it
+    model = browser.curve("model", state.axis)
+    np.testing.assert_allclose(model, state.model(), atol=0.02 * state.model().max())
+    assert not page.get_by_role("checkbox", name="turned over").is_visible()
+    assert browser.spectrum.locator("path.line").nth(1).is_hidden()  # parts follow no pointer
+    page.screenshot(path=shots / f"browser-saved-{theme}-{width}.png", full_page=True)
