@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 
 import endmember as em
 from endmember.widgets.cluster_ladder import Ladder, Recipe, inertia_of
-from endmember.widgets.cluster_plane import N_BINS, Plane
+from endmember.widgets.cluster_plane import N_BINS, Plane, Steps
 from endmember.widgets.cluster_state import ClusterState
 from endmember.widgets.worker import Worker
 
@@ -368,7 +368,7 @@ def test_the_spectrum_of_a_region_is_its_mean(state, scene):
 
 def test_a_plane_has_its_origin_at_the_lower_left_and_counts_every_pixel():
     across, up = np.array([0.0, 0.0, 10.0]), np.array([0.25, 0.25, 7.5])
-    plane = Plane(across, up, np.array([1, 1, 0]), np.ones((1, 3), dtype=bool))
+    plane = Plane(Steps(across), Steps(up), np.array([1, 1, 0]), np.ones((1, 3), dtype=bool))
     density, clusters = plane.density(), plane.clusters(2)
     assert density[-1, 0] == 2
     assert clusters[-1, 0] == 1
@@ -389,7 +389,9 @@ def test_a_pixel_is_found_again_from_its_place_in_the_plane(state, pixel):
 
 def test_whole_counts_leave_no_empty_stripes_in_a_plane():
     counts = np.repeat(np.arange(20.0), 5)
-    plane = Plane(counts, counts, np.zeros(100, dtype=int), np.ones((10, 10), dtype=bool))
+    plane = Plane(
+        Steps(counts), Steps(counts), np.zeros(100, dtype=int), np.ones((10, 10), dtype=bool)
+    )
     filled = np.isfinite(plane.density())
     assert filled.any(axis=0)[:-4].all()
     assert plane.across.ends[0] == -0.5

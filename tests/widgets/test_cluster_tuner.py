@@ -243,6 +243,48 @@ def test_result_holds_what_is_shown(tuner):
     assert result.ratios == tuner.state.ratios()
 
 
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf", "html"])
+def test_what_is_shown_is_saved_and_the_screen_stays(tuner, tmp_path, ending):
+    tuner.held_out.value = True
+    before = [widget.layout.display for widget in tuner._of_python]
+    tuner.save(tmp_path / f"clusters.{ending}")
+    starts = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF", "html": b"<!doctype html>"}
+    assert (tmp_path / f"clusters.{ending}").read_bytes().startswith(starts[ending])
+    assert [widget.layout.display for widget in tuner._of_python] == before
+    assert tuner.map.tools is None
+
+
+def test_a_picture_has_the_colours_of_the_map(tuner, tmp_path):
+    from matplotlib.image import imread
+
+    tuner.save(tmp_path / "clusters.png")
+    picture = (imread(tmp_path / "clusters.png")[..., :3] * 255).round().astype(int)
+    for color, n_pixels in zip(LABEL_COLORS, np.bincount(tuner.label_map().ravel()), strict=False):
+        rgb = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
+        painted = (picture == rgb).all(axis=-1).sum()
+        assert painted > 300 * n_pixels  # every pixel of this map is drawn on many of the picture
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("clusters.gif", ValueError, r"ends in '\.gif'; save the tuner as one of \.html, \.png"),
+        ("nowhere/clusters.png", FileNotFoundError, "is not a folder"),
+        ("nowhere/clusters.html", FileNotFoundError, "is no folder"),
+    ],
+)
+def test_a_path_that_cannot_be_written_is_explained(tuner, tmp_path, name, error, message):
+    with pytest.raises(error, match=message):
+        tuner.save(tmp_path / name)
+
+
+def test_nothing_is_saved_of_what_was_not_found(tuner, tmp_path):
+    tuner.restore({"algorithm": "gaussian mixture", "features": "raw"})
+    with pytest.raises(RuntimeError, match="too many covariances"):
+        tuner.save(tmp_path / "clusters.png")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("trait", "value"), [("value", 5), ("value", 0), ("pixel", (14, 0))])
 def test_a_value_out_of_range_is_refused_and_the_old_one_stays(tuner, trait, value):
     before = getattr(tuner, trait)

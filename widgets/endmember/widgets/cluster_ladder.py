@@ -17,11 +17,13 @@ from endmember.core.label_maps import align_labels, mean_spectra, remove_small_a
 from endmember.core.progress import CancelledError
 from endmember.core.silhouette import silhouette
 from endmember.core.thinning import thin
+from endmember.widgets.cluster_plane import Steps
 
 ALGORITHMS = ("k-means", "gaussian mixture")
 NORMALISATIONS = ("none", "spread", "length")
 ON_REQUEST = ("gap", "bic")  # they take long
 FEW_FOR_WIDE = 1_000  # pixels whose silhouettes are taken where distances run over many features
+MOST_KEPT = 32  # maps, and as many sets of mean spectra
 N_REFERENCES = 5  # of the gap
 MIXTURE_ROUNDS = 500
 
@@ -71,6 +73,8 @@ class Ladder:
         self._maps: dict = {}
         self._means: dict = {}
         self._line_counts: dict = {}
+        self._steps: dict = {}
+        self._widest: np.ndarray | None = None
         self.rows = self._listening(self._features)
 
     @property
@@ -194,18 +198,20 @@ class Ladder:
 
     def label_map(self, k, min_area, shape):
         """Return the map of clusters, -1 where pixels are hidden."""
-        if (k, min_area) not in self._maps:
-            labels = self.clustered.fold(self.labels[k - 1].astype(np.int64))
-            labels = np.nan_to_num(labels, nan=-1).astype(np.int64).reshape(shape)
-            self._maps[k, min_area] = remove_small_areas(labels, min_area)
-        return self._maps[k, min_area]
+        return kept(self._maps, (k, min_area), lambda: self._label_map(k, min_area, shape))
 
     def means(self, k, min_area, shape):
         """Return the mean spectra of the clusters, of counts that they were judged by."""
-        if (k, min_area) not in self._means:
-            labels = self.label_map(k, min_area, shape).reshape(self.judged.navigation_shape)
-            self._means[k, min_area] = mean_spectra(self.judged, labels)
-        return self._means[k, min_area]
+        return kept(self._means, (k, min_area), lambda: self._mean_spectra(k, min_area, shape))
+
+    def _label_map(self, k, min_area, shape):
+        labels = self.clustered.fold(self.labels[k - 1].astype(np.int64))
+        labels = np.nan_to_num(labels, nan=-1).astype(np.int64).reshape(shape)
+        return remove_small_areas(labels, min_area) if min_area > 1 else labels
+
+    def _mean_spectra(self, k, min_area, shape):
+        labels = self.label_map(k, min_area, shape).reshape(self.judged.navigation_shape)
+        return mean_spectra(self.judged, labels)
 
     def ratios(self, k, min_area, shape, ratio, *, held_out=False):
         """Return of every cluster the ratio of two lines and its error; None where it has none."""
@@ -224,6 +230,21 @@ class Ladder:
             self._line_counts[held_out] = dict(zip(lines, counts.T, strict=True))
         return self._line_counts[held_out][name]
 
+    def steps(self, i):
+        """Return one of the features in steps, to be drawn against another."""
+        if i not in self._steps:
+            self._steps[i] = Steps(dense(self.rows[:, [i]]).astype(np.float64).ravel())
+        return self._steps[i]
+
+    def widest(self):
+        """Return the positions of the features, the one of the largest variance first."""
+        if self._widest is None:
+            rows = self.rows.astype(np.float64)
+            squares = rows.multiply(rows) if sp.issparse(rows) else rows**2
+            means, squares = (np.asarray(v.mean(axis=0)).ravel() for v in (rows, squares))
+            self._widest = np.argsort(means**2 - squares, kind="stable")
+        return self._widest
+
     def curve(self, criterion):
         """Return a criterion for every number of clusters, its errors, and the k it prefers."""
         if criterion in self.curves:
@@ -236,6 +257,17 @@ class Ladder:
             values[k - 1], errors[k - 1] = known.mean(), known.std() / np.sqrt(known.size)
         is_known = criterion == "silhouette" and np.isfinite(values).any()
         return values, errors, int(np.nanargmax(values)) + 1 if is_known else None
+
+
+def kept(store, key, make):
+    """Return what was made before, or make it; forget the rest where it is too much."""
+    found = store.get(key)
+    if found is None:
+        found = make()
+        if len(store) >= MOST_KEPT:
+            store.clear()
+        store[key] = found
+    return found
 
 
 def check(is_stopped):

@@ -15,7 +15,7 @@ class Plane:
 
     Parameters
     ----------
-    across, up : ndarray of shape (n_pixels,)
+    across, up : Steps
         Two features of every visible pixel.
     labels : ndarray of int, shape (n_pixels,)
         Cluster of every visible pixel.
@@ -25,13 +25,14 @@ class Plane:
 
     def __init__(self, across, up, labels, visible):
         self.labels, self.visible = labels, visible
-        self.across, self.up = Steps(across), Steps(up)
+        self.across, self.up = across, up
         self.shape = (N_BINS, N_BINS)
+        self._bins = up.of_pixels * across.n + across.of_pixels
 
     def density(self, chosen=None):
         """Return how many pixels, or chosen ones, fall into each bin; NaN where none do."""
-        weights = np.ones(self.labels.size) if chosen is None else chosen[self.visible]
-        density = self._sums(weights)
+        held = slice(None) if chosen is None else chosen[self.visible]
+        density = self._counted(self._bins[held]).astype(float)
         density[density == 0] = np.nan
         return self._drawn(density)
 
@@ -41,8 +42,9 @@ class Plane:
         Where pixels are chosen, these decide, and bins without any are `n_clusters`.
         """
         held = np.ones(self.labels.size, bool) if chosen is None else chosen[self.visible]
-        sizes = np.stack([self._sums((self.labels == k) & held) for k in range(n_clusters)])
-        others = np.where(self._sums(~held) > 0, n_clusters, -1)
+        of_cluster = self.labels * self.up.n * self.across.n + self._bins
+        sizes = self._counted(of_cluster[held], n_clusters)
+        others = np.where(self._counted(self._bins[~held]) > 0, n_clusters, -1)
         return self._drawn(np.where(sizes.any(axis=0), sizes.argmax(axis=0), others))
 
     def pixels_in(self, region):
@@ -75,10 +77,10 @@ class Plane:
         nearest = pixels[((pixels - np.array(pixel)) ** 2).sum(axis=1).argmin()]
         return tuple(int(i) for i in nearest)
 
-    def _sums(self, weights):
-        sums = np.zeros((self.up.n, self.across.n))
-        np.add.at(sums, (self.up.of_pixels, self.across.of_pixels), weights)
-        return sums
+    def _counted(self, bins, *n_layers):
+        """Return how many pixels there are in every bin, of one layer or of several."""
+        shape = (*n_layers, self.up.n, self.across.n)
+        return np.bincount(bins, minlength=int(np.prod(shape))).reshape(shape)
 
     def _drawn(self, values):
         """Stretch the bins over the plane, the first at the lower left."""

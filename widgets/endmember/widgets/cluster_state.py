@@ -25,7 +25,6 @@ from endmember.widgets.cluster_ladder import (
     Recipe,
     as_lines,
     code_of,
-    dense,
 )
 from endmember.widgets.cluster_plane import Plane
 from endmember.widgets.pixels import check_inside
@@ -279,21 +278,20 @@ class ClusterState(tl.HasTraits):
         names, n_rows = self.feature_names(), self._found().rows.shape[1]
         if n_rows <= MOST_NAMED:
             return {name: i for i, name in enumerate(names[:n_rows])}
-        return {names[i]: int(i) for i in np.sort(self._widest()[:MOST_NAMED])}
+        return {names[i]: int(i) for i in np.sort(self._found().widest()[:MOST_NAMED])}
 
     def plane(self):
         """Return two of the features against each other, a :class:`Plane`."""
         ladder = self._found()
-        across, up = (self._column(i) for i in self.axes())
-        visible = self._visible()
-        return Plane(across, up, ladder.labels[self.shown_k - 1], visible)
+        across, up = (ladder.steps(i) for i in self.axes())
+        return Plane(across, up, ladder.labels[self.shown_k - 1], self._visible())
 
     def axes(self):
         """Return the positions of the two features of the plane: as set, or the widest two."""
         n_features = self._found().rows.shape[1]
         if n_features > MOST_NAMED:
             names = list(self.plane_names().values())
-            first = self._widest()[:2]
+            first = self._found().widest()[:2]
             return tuple(
                 at if at in names else int(other)
                 for at, other in zip(self.plane_axes, first, strict=True)
@@ -391,6 +389,12 @@ class ClusterState(tl.HasTraits):
             return
         self.compute()
 
+    @tl.observe("min_area")
+    def _clean(self, _):
+        """Make the maps of all k in the background, so that choosing one only looks them up."""
+        if not self._is_held and self.status == "idle":
+            self.compute()
+
     @tl.observe("region")
     def _on_map(self, change):
         if change["new"]:
@@ -446,15 +450,6 @@ class ClusterState(tl.HasTraits):
     def _visible(self):
         mask = self.image.mask
         return np.ones(self.shape, bool) if mask is None else ~mask.reshape(self.shape)
-
-    def _widest(self):
-        rows = self._found().rows.astype(np.float64)
-        means = np.asarray(rows.mean(axis=0)).ravel()
-        squares = rows.multiply(rows) if hasattr(rows, "multiply") else rows**2
-        return np.argsort(means**2 - np.asarray(squares.mean(axis=0)).ravel(), kind="stable")
-
-    def _column(self, i):
-        return np.asarray(dense(self._found().rows[:, [i]]), dtype=np.float64).ravel()
 
     def _record(self, labels):
         given = {**self.settings(), "lines": as_lines(self.lines) if self.lines else None}

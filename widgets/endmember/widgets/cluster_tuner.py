@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from html import escape
+from pathlib import Path
 
 import ipywidgets as ipw
 import numpy as np
 import traitlets as tl
 
 from endmember.core.axes import length_scale
+from endmember.widgets.cluster_figure import SUFFIXES, save_figure
 from endmember.widgets.cluster_plane import N_BINS
 from endmember.widgets.cluster_plots import CurvePlot, MeansPlot, SilhouettePlot
 from endmember.widgets.cluster_state import MAX_K, SETTINGS, ClusterState
 from endmember.widgets.map_traits import LABEL_COLORS
 from endmember.widgets.map_view import Hearing, MapView
+from endmember.widgets.pages import check_choice, save_page
 from endmember.widgets.pixels import check_inside
 from endmember.widgets.rank_selector import as_html
 
@@ -121,6 +125,58 @@ class ClusterTuner(ipw.VBox):
         """
         self.state.restore(settings)
 
+    def save(self, path, *, scripts="inside"):
+        """Wait for the clusters, and write what is shown: a page without Python, or a picture.
+
+        Parameters
+        ----------
+        path : str or path-like
+            ``.html`` for one page that shows these clusters in any browser, with no network: the
+            map tells its clusters, and what needs Python is left out. ``.png``, ``.svg`` or
+            ``.pdf`` for a picture. A file of that name is replaced.
+        scripts : {"inside", "cdn"}, default="inside"
+            For a page: ``"cdn"`` loads two scripts over the network instead of holding them, which
+            makes it 1.2 MB smaller.
+
+        Raises
+        ------
+        ValueError
+            Where the ending of the name is another one.
+        FileNotFoundError
+            Where the folder does not exist, or the installed package holds no scripts for pages.
+        RuntimeError
+            Where there are no clusters, in the words that the widget shows.
+        """
+        path = Path(path)
+        if path.suffix.lower() not in (".html", *SUFFIXES):
+            raise ValueError(
+                f"path is {str(path)!r}, which ends in {path.suffix!r}; save the tuner as one of "
+                f"{', '.join(['.html', *SUFFIXES])}."
+            )
+        check_choice(scripts)
+        self.state.result()
+        if path.suffix.lower() != ".html":
+            save_figure(self.state, path)
+            return
+        with self._without_kernel():
+            save_page(self, path, title=self.state.image.title or "Clusters", scripts=scripts)
+
+    @contextmanager
+    def _without_kernel(self):
+        """Leave out what needs Python; what is on the screen now does not change."""
+        views = (self.map, self.plane)
+        with ExitStack() as stack:
+            for widget in (*self._of_python, *views):
+                stack.enter_context(widget.layout.hold_sync())
+                stack.enter_context(widget.hold_sync())
+            for widget in self._of_python:
+                stack.callback(setattr, widget.layout, "display", widget.layout.display)
+                widget.layout.display = "none"
+            for view in views:
+                stack.callback(setattr, view, "tools", view.tools)
+                view.tools = ["point"]
+            yield
+
     @tl.validate("value")
     def _is_k(self, proposal):
         return self.state.check_k(proposal["value"])
@@ -204,15 +260,20 @@ class ClusterTuner(ipw.VBox):
             layout={"flex": "3 1 420px", "min_width": "0"},
         )
         third = {"flex": "1 1 290px", "min_width": "0"}
-        judged = ipw.VBox([self.criterion, self.curve, ipw.HTML(PREFERRED)], layout=third)
+        hint = ipw.HTML(PREFERRED)
+        judged = ipw.VBox([self.criterion, self.curve, hint], layout=third)
         apart = ipw.VBox([ipw.HTML("silhouettes of the clusters"), self.silhouettes], layout=third)
         axes = ipw.HBox([self.across, self.up, self.drawn], layout=wrapped)
+        chosen = ipw.HBox(controls, layout=wrapped)
+        further = ipw.HBox(others, layout=wrapped)
+        work = ipw.HBox([self.stop, self.bar, self.left], layout=wrapped)
+        self._of_python = [chosen, further, work, ratio, self.criterion, hint, axes]
         plane = ipw.VBox([axes, self.plane_up, self.plane, self.plane_across], layout=third)
         return [
             ipw.HTML(f"<b>{escape(self.state.image.title)}</b>{PLANE_STYLE}"),
-            ipw.HBox(controls, layout=wrapped),
-            ipw.HBox(others, layout=wrapped),
-            ipw.HBox([self.stop, self.bar, self.left], layout=wrapped),
+            chosen,
+            further,
+            work,
             self.message,
             ipw.HBox([self.map, spectra], layout=top),
             ipw.HBox([judged, apart, plane], layout=top),
