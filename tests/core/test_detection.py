@@ -338,6 +338,7 @@ def test_the_same_input_in_any_form_gives_the_same_limit():
         ({"n_pixels": 10.5}, "n_pixels is 10.5"),
         ({"dose": 0}, "dose is 0; pass a number above 0"),
         ({"dose": np.inf}, "dose is inf"),
+        ({"dose": 1e-4}, "at which 0 channels of the whole map hold a count"),
         ({"dose": "much"}, "dose is 'much'"),
         ({"fraction": 1.2}, "fraction is 1.2; pass a number above 0, up to 1"),
         ({"fraction": True}, "fraction is True"),
@@ -357,6 +358,10 @@ def test_what_gives_way_has_to_be_a_phase_that_is_there():
     spectra, abundances, phase = specimen("mixed")
     with pytest.raises(ValueError, match="replaces is 1, of which no pixel holds any"):
         em.detection_limit(spectra, phase, abundances=abundances * [1, 0], replaces=1)
+    with pytest.raises(ValueError, match="no room for a single pixel of the phase"):
+        one = np.zeros((N_PIXELS, 2)) + [0, 1]
+        one[0] = [1, 0]
+        em.detection_limit(spectra, phase, abundances=one, replaces=0)
     scene = em.datasets.load("mixture")
     found = em.decompose(scene.image, em.PCA(3))
     with pytest.raises(ValueError, match="negative components, which are no phases"):

@@ -221,7 +221,7 @@ def detection_limit(
     >>> phase = matrix + np.exp(-((axis - 0.6) ** 2) / 1e-3)
     >>> limit = em.detection_limit([matrix], phase, dose=500, phase_pixels=20, n_pixels=4096)
     >>> limit.rank, round(limit.pixels_needed, 1), round(limit.probability, 2)
-    (2, 11.1, 1.0)
+    (2, 10.5, 1.0)
     """
     spectra, abundances, is_signed = _as_background(background, abundances)
     phase = _as_phase(phase, spectra)
@@ -235,8 +235,10 @@ def detection_limit(
     abundances = np.ones((1, 1)) if abundances is None else abundances
     _check_counts(spectra, abundances, replaces)
     plan = _Plan(spectra, abundances, phase, n_pixels, fraction, replaces, is_flat=is_signed)
+    dose = plan.dose if dose is None else dose
     _check_room(phase_pixels, plan.most)
-    return _limit(plan, plan.dose if dose is None else dose, phase_pixels)
+    _check_dose(plan, dose)
+    return _limit(plan, dose, phase_pixels)
 
 
 def _limit(plan, dose, phase_pixels):
@@ -683,11 +685,25 @@ def _as_row(replaces, spectra, is_signed):
 
 
 def _check_room(phase_pixels, most):
+    if most < 1:
+        raise ValueError(
+            "the map has no room for a single pixel of the phase; pass a larger one (n_pixels), or "
+            "a row of the background that more pixels hold (replaces)."
+        )
     if phase_pixels is not None and phase_pixels > most:
         raise ValueError(
             f"phase_pixels is {phase_pixels:g}, more than {most:g}, half of the pixels that can "
             "hold the phase; from there on it is the others that are sought. Pass fewer, or a "
             "larger map (n_pixels)."
+        )
+
+
+def _check_dose(plan, dose):
+    n_seen = plan.whitened(plan.most, dose).n_channels
+    if n_seen < len(plan.spectra):
+        raise ValueError(
+            f"dose is {dose:g} counts a pixel, at which {n_seen} channels of the whole map hold a "
+            f"count, fewer than the {len(plan.spectra)} spectra; raise it."
         )
 
 
