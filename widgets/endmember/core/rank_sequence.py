@@ -25,7 +25,7 @@ FEW, MANY = 2, 8  # simulations: where they settle it, and where they do not
 FAR = 1.2  # times what the few give: beyond doubt
 DOUBT = 0.005  # chance that one more simulation would be so high
 SURE = 3.5  # standard deviations of the law of Tracy and Widom: once in a thousand times
-ROUNDS = 1  # of NMF: the noise only needs to know about how many counts are expected where
+QUICK, THOROUGH = 1, 10  # rounds of NMF: noise only asks about how many counts are expected where
 FAINT_PIXEL = 0.1  # of the counts of a mean pixel
 FAINT_CHANNEL = 20.0  # counts
 
@@ -92,8 +92,8 @@ def poisson_sequence(spectra, *, gain=1.0, most=None, seed=0, callback=None):
     -----
     An eigenvalue stands out if it is above the mean of the simulated ones by 1 %, by 3.5 standard
     deviations of the law of Tracy and Widom, which holds for flat noise [1]_, and by so many of
-    their own that one more simulation would be as high once in 200 times. Up to eight are made;
-    two, where the eigenvalue is below both, or a fifth above.
+    their own that one more simulation would be as high once in 200 times. Eight are made, of a
+    good fit; two, where the eigenvalue is below both, or a fifth above those of a quick fit.
 
     Pixels and channels are divided by the square roots of their sums [2]_, to which a tenth of a
     mean pixel and twenty counts are added: otherwise a single count where hardly any are expected
@@ -119,8 +119,12 @@ def poisson_sequence(spectra, *, gain=1.0, most=None, seed=0, callback=None):
     is_open = True
     while is_open and len(tried) < most - 1:
         k = len(tried) + 1
-        model, seeds = fitted(spectra, k, sums), np.random.SeedSequence([seed, k])
-        draws = Draws(model, sums[0], scaled, gain, seeds)
+        seeds = np.random.SeedSequence([seed, k]).spawn(2)
+
+        def draws(max_iter, k=k, seeds=seeds):
+            model = fitted(spectra, k, sums, max_iter)
+            return Draws(model, sums[0], scaled, gain, seeds[max_iter > QUICK])
+
         tried.append(_settle(observed[k], draws, _Share(callback, k, most)))
         is_open = bool(observed[k] > tried[-1].limit)
     expected, spread, n, limits = np.array(tried).reshape(-1, 4).T
@@ -138,42 +142,56 @@ class Known(NamedTuple):
 
 
 def _settle(observed, draws, tell):
-    """Simulate an eigenvalue until it is settled whether the observed one is higher."""
-    found: list[float] = []
-    for enough in (FEW, MANY):
-        while len(found) < enough:
-            found += draws.eigenvalues(min(numba.get_num_threads(), enough - len(found)))
-            tell(len(found) / MANY)
-        if enough == FEW and not min(found) <= observed <= FAR * max(found):
-            break
-    mean, spread = _mean_and_spread(found)
-    if len(found) == FEW:
-        return Known(mean, spread, FEW, FAR * max(found))
+    """Simulate an eigenvalue until it is settled whether the observed one is higher.
+
+    A quick fit tells what is far above; anything else takes a good one.
+    """
+    found = _simulated(draws(QUICK), FEW, tell)
+    if observed > FAR * max(found):
+        return _known(found, FAR * max(found))
+    thorough = draws(THOROUGH)
+    found = _simulated(thorough, FEW, tell)
+    if observed < min(found):
+        return _known(found, FAR * max(found))
+    found += _simulated(thorough, MANY - FEW, tell)
+    mean, spread = np.mean(found), np.std(found, ddof=1)
     by_chance = stats.t.isf(DOUBT, MANY - 1) * spread * np.sqrt(1 + 1 / MANY)
-    in_theory = SURE * TRACY_WIDOM * noise_width(*draws.shape) * mean
-    return Known(mean, spread, MANY, mean + max(EDGE_MARGIN * mean, by_chance, in_theory))
+    in_theory = SURE * TRACY_WIDOM * noise_width(*thorough.shape) * mean
+    return _known(found, mean + max(EDGE_MARGIN * mean, by_chance, in_theory))
 
 
-def _mean_and_spread(values):
-    return float(np.mean(values)), float(np.std(values, ddof=1))
+def _simulated(draws, n, tell):
+    """Return so many simulated eigenvalues, a few at a time."""
+    found: list[float] = []
+    while len(found) < n:
+        n_more = min(numba.get_num_threads(), n - len(found))
+        found += draws.eigenvalues(n_more)
+        tell(n_more)
+    return found
+
+
+def _known(found, limit):
+    return Known(float(np.mean(found)), float(np.std(found, ddof=1)), len(found), float(limit))
 
 
 class _Share:
-    """Report how much was done, each component counting the same."""
+    """Report how many simulations were made, each component counting the same."""
 
     def __init__(self, callback, k, most):
-        self._callback, self._done, self._most = callback, k - 1, most
+        self._callback, self._start, self._most, self._n = callback, k - 1, most, 0
 
-    def __call__(self, share):
-        report(self._callback, min(1.0, (self._done + share) / max(1, self._most - 1)))
+    def __call__(self, n_more):
+        self._n += n_more
+        share = self._start + self._n / (FEW + MANY)
+        report(self._callback, min(1.0, share / max(1, self._most - 1)))
 
 
-def fitted(spectra, n_components, sums):
+def fitted(spectra, n_components, sums, max_iter):
     """Return abundances and components that expect about as many counts as were measured."""
     if n_components == 1:
         pixels, channels = sums
         return pixels[:, None], channels[None] / channels.sum()
-    nmf = NMF(n_components, max_iter=ROUNDS)
+    nmf = NMF(n_components, max_iter=max_iter)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         nmf._fit_within(spectra)
