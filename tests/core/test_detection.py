@@ -359,7 +359,7 @@ def test_what_gives_way_has_to_be_a_phase_that_is_there():
     with pytest.raises(ValueError, match="replaces is 1, of which no pixel holds any"):
         em.detection_limit(spectra, phase, abundances=abundances * [1, 0], replaces=1)
     with pytest.raises(ValueError, match="no room for a single pixel of the phase"):
-        one = np.zeros((N_PIXELS, 2)) + [0, 1]
+        one = np.tile([0, 1], (N_PIXELS, 1))
         one[0] = [1, 0]
         em.detection_limit(spectra, phase, abundances=one, replaces=0)
     scene = em.datasets.load("mixture")
