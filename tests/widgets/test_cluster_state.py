@@ -130,6 +130,10 @@ def test_small_areas_are_removed_where_that_is_asked_for(state):
     state.k = 4
     raw = state.label_map()
     state.min_area = 6
+    assert state.wait(60)
+    for k in (3, 4):
+        state.k = k
+        assert state.status == "idle"
     np.testing.assert_array_equal(state.label_map(), em.remove_small_areas(raw, 6))
     assert (state.label_map() != raw).any()
     counted = [row["n_pixels"] for row in state.ratios()]
@@ -226,8 +230,6 @@ def test_restoring_many_settings_begins_once(scene, monkeypatch):
     monkeypatch.setattr(ClusterState, "compute", lambda self: begun.append(self.recipe))
     state.restore({"features": "l1", "seed": 3, "k": 1})
     assert [recipe.features for recipe in begun] == ["l1"]
-    state.restore({"k": 2, "min_area": 3})
-    assert len(begun) == 1
 
 
 def test_result_holds_the_estimator_and_a_record(state, scene):
@@ -300,12 +302,20 @@ def test_progress_rises_and_tells_how_long_it_takes(scene, monkeypatch):
 
 
 def test_choosing_k_looks_up_and_runs_nothing(state):
-    before = state.version
     for k in (1, 4, 2, 3):
         state.k = k
         assert state.status == "idle"
-        assert state.label_map().max() == k - 1
-    assert state.version == before
+        assert state.shown_k == state.label_map().max() + 1 == k
+
+
+def test_the_old_map_stays_until_the_new_one_is_made(state):
+    labels = state.label_map()
+    with state.worker.lock:  # nothing new can be shown meanwhile
+        state.min_area = 8
+        assert state.status == "running"
+        np.testing.assert_array_equal(state.label_map(), labels)
+    assert state.wait(60)
+    np.testing.assert_array_equal(state.label_map(), em.remove_small_areas(labels, 8))
 
 
 def test_settings_of_before_are_found_again_without_work(state):

@@ -196,6 +196,10 @@ class Ladder:
 
     # what was found
 
+    def holds(self, k, min_area):
+        """Whether the map and the spectra of these are made."""
+        return (k, min_area) in self._maps and (k, min_area) in self._means
+
     def label_map(self, k, min_area, shape):
         """Return the map of clusters, -1 where pixels are hidden."""
         return kept(self._maps, (k, min_area), lambda: self._label_map(k, min_area, shape))

@@ -24,6 +24,7 @@ from endmember.widgets.cluster_ladder import (
     Ladder,
     Recipe,
     as_lines,
+    check,
     code_of,
 )
 from endmember.widgets.cluster_plane import Plane
@@ -130,6 +131,7 @@ class ClusterState(tl.HasTraits):
         self.worker = Worker()
         self._ladders: dict = {}
         self._ladder = None
+        self._shown = (0, 1)  # number of clusters and smallest area of what is shown
         self._is_held = True
         super().__init__()
         self.set_trait("k", min(2, self.max_k))
@@ -157,7 +159,7 @@ class ClusterState(tl.HasTraits):
         """Return the lines that make the same clusters without a widget."""
         ladder, recipe = self._ladder, self.recipe
         is_shown = ladder is not None and ladder.recipe == recipe and ladder.is_whole
-        k = self.shown_k if is_shown else self.k
+        k = min(self.k, ladder.n_found) if is_shown else self.k
         return code_of(recipe, self.image.code, k, self.min_area)
 
     def settings(self):
@@ -212,21 +214,19 @@ class ClusterState(tl.HasTraits):
 
     @property
     def shown_k(self):
-        """The number of clusters that is shown: `k`, or fewer where there are no more; 0 before."""
-        return min(self.k, self._ladder.n_found) if self._ladder else 0
+        """The number of clusters that is shown: `k`, fewer where there are no more, 0 before.
 
-    @property
-    def is_wide(self):
-        """Whether there are more features than can be chosen from by name."""
-        return len(self.feature_names()) > MOST_NAMED
+        While the map of another `k` or `min_area` is being made, the one before.
+        """
+        return self._shown[0]
 
     def label_map(self):
         """Return the cluster of every pixel, shape (rows, columns); -1 where it is hidden."""
-        return self._found().label_map(self.shown_k, self.min_area, self.shape)
+        return self._found().label_map(*self._shown, self.shape)
 
     def mean_spectra(self):
         """Return the mean spectra of the clusters, of held-out counts where these judge."""
-        return self._found().means(self.shown_k, self.min_area, self.shape)
+        return self._found().means(*self._shown, self.shape)
 
     def curve(self):
         """Return the chosen criterion for k = 1, 2, ...: values, errors, and the k it prefers."""
@@ -251,7 +251,7 @@ class ClusterState(tl.HasTraits):
             are the counts that clusters were found on, ``held_out`` the others, or None.
         """
         ladder, k = self._found(), self.shown_k
-        labels, where = self.label_map(), (k, self.min_area, self.shape)
+        labels, where = self.label_map(), (*self._shown, self.shape)
         sizes = np.bincount(labels[labels >= 0], minlength=k)
         clustered = held_out = [None] * k
         if self.ratio is not None:
@@ -389,11 +389,20 @@ class ClusterState(tl.HasTraits):
             return
         self.compute()
 
-    @tl.observe("min_area")
-    def _clean(self, _):
-        """Make the maps of all k in the background, so that choosing one only looks them up."""
-        if not self._is_held and self.status == "idle":
+    @tl.observe("k", "min_area")
+    def _look_up(self, _=None):
+        """Show what is there; what is not there yet is made first of all."""
+        ladder = self._ladder
+        if self._is_held:
+            return
+        if ladder is not None and ladder.holds(*self._wanted(ladder)):
+            self.show(ladder)
+        else:
             self.compute()
+
+    def _wanted(self, ladder):
+        k = self.k if self.k <= ladder.n_found or not ladder.is_whole else ladder.n_found
+        return k, self.min_area
 
     @tl.observe("region")
     def _on_map(self, change):
@@ -415,6 +424,8 @@ class ClusterState(tl.HasTraits):
             self._is_held = False
         if (self.recipe, self.criterion) != before:
             self.compute()
+        else:
+            self._look_up()
 
     def _is_missing(self):
         ladder = self._ladder
@@ -438,9 +449,13 @@ class ClusterState(tl.HasTraits):
         return self._ladders[recipe]
 
     def show(self, ladder):
-        """Show clusters, or that more of them are known."""
-        self._ladder = ladder
-        self.version += 1
+        """Show clusters, if their map is made, and whatever else is known of them."""
+        with self.worker.lock:
+            wanted = self._wanted(ladder)
+            if ladder.holds(*wanted):
+                self._ladder, self._shown = ladder, wanted
+            if ladder is self._ladder:
+                self.version += 1
 
     def _found(self):
         if self._ladder is None:
@@ -486,6 +501,7 @@ class _Job:
         self._climb(ladder, is_stopped, climbed)
         self._warm(ladder, is_stopped)
         for k in range(1, ladder.n_found + 1):
+            check(is_stopped)
             ladder.add_silhouettes(k, is_stopped)
             self._come(is_stopped, shares["clusters"] + shares["silhouettes"] * k / ladder.n_found)
         self._show(is_stopped, ladder)
@@ -501,16 +517,18 @@ class _Job:
 
     def _climb(self, ladder, is_stopped, made):
         """Find the clusters, and show them as soon as there are as many as were asked for."""
-        ladder.climb(self.state.k, is_stopped, made)
+        state = self.state
+        ladder.climb(state.k, is_stopped, made)
+        ladder.means(min(state.k, ladder.n_found), state.min_area, state.shape)
         self._show(is_stopped, ladder)
-        ladder.climb(self.state.max_k, is_stopped, made)
+        ladder.climb(state.max_k, is_stopped, made)
 
     def _warm(self, ladder, is_stopped):
         """Make the maps and spectra of every k, so that choosing one only looks them up."""
         state = self.state
         for k in range(1, ladder.n_found + 1):
-            if not is_stopped():
-                ladder.means(k, state.min_area, state.shape)
+            check(is_stopped)
+            ladder.means(k, state.min_area, state.shape)
 
     def _come(self, is_stopped, fraction):
         now = time.monotonic()

@@ -301,7 +301,7 @@ class ClusterTuner(ipw.VBox):
         self.stop.on_click(self._stop_or_go)
         self.curve.points.on_element_click(self._take_point)
         self.plane.observe(self._take_place, "pixel")
-        state.observe(self._show_all, ["version", "k", "min_area"])
+        state.observe(self._show_all, "version")
         state.observe(self._show_settings, list(SETTINGS))
         state.observe(self._show_ratio, "ratio")
         state.observe(self._show_plane, "plane_axes")
