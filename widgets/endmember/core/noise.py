@@ -65,7 +65,7 @@ def noise_median(n_pixels, n_channels):
     Examples
     --------
     >>> round(noise_median(40401, 2009), 3)
-    0.984
+    0.983
 
     References
     ----------
