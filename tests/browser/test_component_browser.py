@@ -69,11 +69,17 @@ def test_a_person_chooses_hides_turns_over_and_names(browser, state, maps, shots
     assert_map_is(browser, maps[2])
     assert page.get_by_label("name", exact=True).input_value() == "component 2"
 
-    browser.map.locator(".shown select").focus()  # by keyboard
+    browser.list.focus()  # by keyboard
     page.keyboard.press("ArrowDown")
     browser.settle(800)
     assert browser.chosen() == "component 3"
     assert_map_is(browser, maps[3])
+
+    page.get_by_role("checkbox", name="hidden").focus()
+    page.keyboard.press("Space")
+    browser.settle()
+    assert browser.chosen() == "component 3 (hidden)"
+    page.keyboard.press("Space")
 
     browser.stage.focus()
     page.keyboard.press("PageDown")  # past the last is the first

@@ -171,6 +171,13 @@ def test_a_place_shows_raw_counts_and_the_parts_of_its_model(browser, image, res
     assert not any(part.visible for part in plot.parts)
 
 
+def test_what_is_taken_away_has_a_minus(image):
+    browser = ComponentBrowser(em.decompose(image, em.PCA(2)))
+    browser.state.signs = [-1, 1]
+    assert ": -" in browser.where.value
+    assert "+ -" not in browser.where.value
+
+
 def test_a_region_shows_its_mean_and_what_it_holds(browser, image):
     assert browser.region_box.children == ()
     browser.map.region = CORNER

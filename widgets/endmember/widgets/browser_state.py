@@ -171,6 +171,7 @@ class BrowserState(tl.HasTraits):
         self.record = getattr(result, "record_", getattr(result, "record", None))
         self.beside: Any = None if beside is None else self._as_beside(beside)
         self._partners: dict[tuple[int, ...], list[Partner | None]] = {}
+        self._bins: tuple[Any, Any] = (None, None)
         self._set_axis()
         super().__init__()
         everyone = list(range(self.n_components))
@@ -216,7 +217,8 @@ class BrowserState(tl.HasTraits):
 
     def scores(self):
         """Return what the probed pixel holds of each component, by number."""
-        return self.maps[:, self.probed[0], self.probed[1]]
+        row, column = self.probed
+        return self.found.maps[:, row, column] * self._signs
 
     def parts(self):
         """Return what each component adds to the model of the probed pixel, in counts.
@@ -355,7 +357,7 @@ class BrowserState(tl.HasTraits):
         selected = self.selection()
         if selected is None:
             return None
-        rows, columns = scatter_bins(*(self.maps[k] for k in self.scatter))
+        rows, columns = self._scatter_bins()
         seen = selected & (rows >= 0)
         bins = np.zeros((N_BINS, N_BINS), dtype=bool)
         bins[rows[seen], columns[seen]] = True
@@ -363,7 +365,7 @@ class BrowserState(tl.HasTraits):
 
     def scatter_pixel(self):
         """Return row and column of the bin of the probed pixel, or None where it has none."""
-        rows, columns = scatter_bins(*(self.maps[k] for k in self.scatter))
+        rows, columns = self._scatter_bins()
         row, column = rows[self.probed], columns[self.probed]
         return None if row < 0 else (int(row), int(column))
 
@@ -633,6 +635,13 @@ class BrowserState(tl.HasTraits):
         error = float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
         single = np.nan if errors is None else float(np.sqrt((errors[k][selected] ** 2).mean()))
         return Amount(float(values.mean()), error, single)
+
+    def _scatter_bins(self):
+        """Return the bins of all pixels, found once for every pair of axes."""
+        key = (*self.scatter, *self.signs)
+        if self._bins[0] != key:
+            self._bins = (key, scatter_bins(*(self.maps[k] for k in self.scatter)))
+        return self._bins[1]
 
     def _on_scatter(self):
         """Return what was drawn on the scatter, and its axes, which may be turned over later."""

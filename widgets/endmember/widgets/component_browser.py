@@ -18,11 +18,13 @@ from endmember.widgets.factors import pack_factors
 from endmember.widgets.map_traits import label_colors
 from endmember.widgets.map_view import MapView
 from endmember.widgets.pages import check_choice, save_page
+from endmember.widgets.plain_keys import PlainKeys
 from endmember.widgets.rank_selector import as_html
 from endmember.widgets.scatter import N_BINS
 
 HEIGHTS = {"counts": "counts", "their highest channel": "equal"}
 WRAPPED = {"flex_flow": "row wrap", "grid_gap": "4px 20px"}
+MINUS = "\N{MINUS SIGN} "
 HELD = "what each pixel holds"
 ALL_TOGETHER = "all components that are not hidden, in the colours of their spectra"
 SAID = ["names", "order", "signs", "region", "scatter_region", "regions"]  # what code repeats
@@ -214,7 +216,9 @@ class ComponentBrowser(ipw.VBox):
             unit="pixels",
             layout={"min_width": "0"},
         )
-        self.beside = MapView(shape=state.shape, layout={"min_width": "0"})
+        self.beside = MapView(
+            shape=state.shape, pixel_size=self._pixel_size(), layout={"min_width": "0"}
+        )
 
     def _followers(self):
         """Name what the page draws by itself, and a control that tells it of a kernel."""
@@ -275,6 +279,7 @@ class ComponentBrowser(ipw.VBox):
         return [
             title,
             self.message,
+            PlainKeys(),
             ipw.HBox([self.component, say, draw], layout=WRAPPED),
             ipw.HBox(maps, layout=WRAPPED),
             self.spectra,
@@ -474,12 +479,14 @@ class ComponentBrowser(ipw.VBox):
         state = self.state
         row, column = state.probed
         scores = state.scores()
-        said = (
+        said = [
             f"{scores[k]:.3g} × {escape(state.names[k])}"
             for k in state.shown
             if np.isfinite(scores[k])
-        )
-        self.where.value = f"row {row}, column {column}: {' + '.join(said) or 'no model here'}"
+        ]
+        said += ["the mean"] * bool(said and state.found.offset.any())
+        model = " + ".join(said).replace("+ -", MINUS) or "no model here"
+        self.where.value = f"row {row}, column {column}: {model}"
         counts = np.zeros(state.axis.size) if state.image is None else state.counts()
         sent = np.asarray(counts, dtype=np.float32)
         self.map.counts = {"pixel": list(state.probed), "values": sent.tobytes()}

@@ -8,7 +8,7 @@ import numpy as np
 from endmember.widgets.palette import GREY
 from endmember.widgets.spectrum_plot import even_ticks
 
-MODEL = "#767676"  # seen on light and dark, and none of the components' colours
+MODEL = "#9a5cf0"  # seen on light and dark, and none of the components' colours
 FRONT, BEHIND = 2.4, 1.1  # widths of curves in CSS pixels
 FAINT = 0.8  # opacity of what is behind
 TOP = 1.06  # of the highest curve: room above
@@ -105,7 +105,7 @@ class ComponentPlot(CurvePlot):
             )
             self.partner = bq.Lines(
                 y=nothing[0],
-                colors=[MODEL],
+                colors=[GREY],
                 line_style="dashed",
                 labels=["beside"],
                 stroke_width=1.5,
@@ -245,8 +245,7 @@ class PartsPlot(CurvePlot):
             self.parts = [bq.Lines(colors=[c], stroke_width=1.4, **shared) for c in colors]
             self.model = bq.Lines(
                 colors=[MODEL],
-                stroke_width=2,
-                line_style="dashed",
+                stroke_width=1.5,
                 labels=["model"],
                 display_legend=True,
                 **shared,
