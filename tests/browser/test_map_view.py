@@ -332,6 +332,28 @@ def test_a_copy_is_a_picture_of_the_map(show, tmp_path):
     assert shown.text("status") == "Copied."
 
 
+COLORS = """all => all.map(element => {
+  let behind = element;
+  const see = e => getComputedStyle(e).backgroundColor;
+  while (behind.parentElement && /, 0\\)$/.test(see(behind))) behind = behind.parentElement;
+  const style = getComputedStyle(element);
+  const numbers = color => color.match(/[\\d.]+/g).slice(0, 3).map(Number);
+  return [numbers(style.color), numbers(see(behind)), numbers(style.borderTopColor)];
+})"""
+
+
+def luminance(colors):
+    """Relative luminance of sRGB colours, by WCAG 2.2."""
+    parts = np.asarray(colors) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return linear @ [0.2126, 0.7152, 0.0722]
+
+
+def contrast(one, other):
+    low, high = np.sort([luminance(one), luminance(other)], axis=0)
+    return (high + 0.05) / (low + 0.05)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_fits_a_narrow_screen_in_both_themes(show, shots, theme):
     labels = np.arange(48 * 64).reshape(48, 64) // 400
@@ -348,6 +370,17 @@ def test_it_fits_a_narrow_screen_in_both_themes(show, shots, theme):
     MapPage(shown.page, 2).button("Contrast").click()
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= 400
     shown.page.screenshot(path=shots / f"maps-{theme}-400.png", full_page=True)
+    words = shown.page.locator(
+        ".endmember-map :is(button, select, input, label, li, .readout, .caption, .status):visible"
+    )
+    text, paper, _ = np.moveaxis(words.evaluate_all(COLORS), 1, 0)
+    assert len(text) > 40
+    assert contrast(text, paper).min() >= 4.5  # WCAG AA, for text
+    boxes = shown.page.locator(
+        '.endmember-map :is(button, select, input):not([aria-pressed="true"]):visible'
+    )
+    _, paper, edge = np.moveaxis(boxes.evaluate_all(COLORS), 1, 0)
+    assert contrast(edge, paper).min() >= 3  # and for the edges of controls
 
 
 # with a kernel
