@@ -110,9 +110,10 @@ def measure_drift(image, *, gain=1.0, seed=0, scan_axis=0):
     it. Standard errors are those of Poisson counts. For every number of components that stands out
     of the noise, which random signs show [2]_, a drift has to be significant, to agree between
     eight bands of the spectrum and between the segments of the lines, and to explain at least half
-    of what the next component would. Strips are then aligned until the shift settles; of a shift
-    by several channels, a tenth may be missed. Where a line is all there is in a spectrum, what
-    moves it in the specimen, scan line by scan line, cannot be told from a drift.
+    of what the next component would. What moves in part only, to such an extent, is chemistry,
+    and ends the search. Strips are then aligned until the shift settles; of a shift by several
+    channels, a tenth may be missed. Where a line is all there is in a spectrum, what moves it in
+    the specimen, scan line by scan line, cannot be told from a drift.
 
     References
     ----------
@@ -460,7 +461,7 @@ def _search(problem, rng):
         fits = _fits(problem, factors, n)
         for which, fit in enumerate(fits):
             is_drift = fit.looks_like_drift and fit.explained > EXPLAINED * beyond
-            tried.append(_Found(problem, fit, which, n, is_drift))
+            tried.append(_Found(problem, fit, which, n, bool(is_drift)))
         # Once components do part of a shift, only the rest of it is seen
         is_chemical = any(f.looks_like_chemistry and f.explained > PARTLY * beyond for f in fits)
         if is_last or is_chemical:
