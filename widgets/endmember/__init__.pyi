@@ -15,9 +15,9 @@ from .core.cross_validation import CrossValidation as CrossValidation
 from .core.cross_validation import cross_validate as cross_validate
 from .core.decomposition import Decomposition as Decomposition
 from .core.decomposition import decompose as decompose
-from .core.detection import DenoisingBias as DenoisingBias
+from .core.denoising import DenoisingBias as DenoisingBias
+from .core.denoising import denoising_bias as denoising_bias
 from .core.detection import DetectionLimit as DetectionLimit
-from .core.detection import denoising_bias as denoising_bias
 from .core.detection import detection_limit as detection_limit
 from .core.entropy import RelativeEntropy as RelativeEntropy
 from .core.entropy import relative_entropy as relative_entropy
