@@ -217,7 +217,10 @@ class ComponentBrowser(ipw.VBox):
             layout={"min_width": "0"},
         )
         self.beside = MapView(
-            shape=state.shape, pixel_size=self._pixel_size(), layout={"min_width": "0"}
+            shape=state.shape,
+            pixel_size=self._pixel_size(),
+            tools=["point"],
+            layout={"min_width": "0"},
         )
 
     def _followers(self):
@@ -306,7 +309,7 @@ class ComponentBrowser(ipw.VBox):
             (self._show_layers, ["names", "order", "signs"]),
             (self._show_choice, ["component", "view", "order", "hidden"]),
             (self._show_spectra, ["component", "names", "hidden", "signs", "heights", "elements"]),
-            (self._show_place, ["pixel", "hovered", "hidden"]),
+            (self._show_place, ["pixel", "hovered", "hidden", "names", "signs"]),
             (self._show_scatter, ["scatter", "names", "signs"]),
             (self._show_region, ["region", "scatter_region", "names", "order", "signs"]),
             (self._show_words, ["message"]),
