@@ -10,9 +10,9 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
 import endmember as em
-from endmember.core.poisson_law import flat_resolvents
 from endmember.core.elements import edge_onset
 from endmember.core.noise import noise_edge
+from endmember.core.poisson_law import flat_resolvents
 from endmember.datasets.eels import edge
 
 N_PIXELS, N_CHANNELS = 1000, 150
