@@ -162,6 +162,7 @@ class CurvePlot(Plot):
     """
 
     def __init__(self, max_k):
+        self._drawn = None
         x = bq.LinearScale(min=0.5, max=max_k + 0.5)
         self._y = bq.LinearScale(min=0.0, max=1.0, allow_padding=False)
         scales = {"x": x, "y": self._y}
@@ -178,6 +179,10 @@ class CurvePlot(Plot):
 
     def show(self, values, errors, best, label):
         """Show a criterion, its errors, and in orange the k that it prefers."""
+        drawn = (values.tobytes(), errors.tobytes(), best, label)
+        if drawn == self._drawn:
+            return  # nothing to redraw where another k was chosen
+        self._drawn = drawn
         ks = np.arange(1.0, values.size + 1)
         known = np.isfinite(values)
         ends = np.stack([values - errors, values + errors], axis=1)

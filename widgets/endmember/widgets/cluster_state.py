@@ -158,8 +158,9 @@ class ClusterState(tl.HasTraits):
     def to_code(self):
         """Return the lines that make the same clusters without a widget."""
         ladder, recipe = self._ladder, self.recipe
-        is_shown = ladder is not None and ladder.recipe == recipe and ladder.is_whole
-        k = min(self.k, ladder.n_found) if is_shown else self.k
+        k = self.k
+        if ladder is not None and ladder.recipe == recipe:
+            k, _ = self._wanted(ladder)
         return code_of(recipe, self.image.code, k, self.min_area)
 
     def settings(self):

@@ -358,11 +358,12 @@ class ClusterTuner(ipw.VBox):
     def _show_clusters(self):
         state, k = self.state, self.state.shown_k
         names = names_of(k)
-        self.map.set_labels(state.label_map(), palette=list(LABEL_COLORS[:k]), names=names)
         is_held_out = state.ladder.recipe.held_out
-        self.map.caption = f"{k} clusters" if k > 1 else "1 cluster"
-        if is_held_out:
-            self.map.caption += ", found on one half of the counts"
+        with self.map.hold_sync():
+            self.map.set_labels(state.label_map(), palette=list(LABEL_COLORS[:k]), names=names)
+            self.map.caption = f"{k} clusters" if k > 1 else "1 cluster"
+            if is_held_out:
+                self.map.caption += ", found on one half of the counts"
         self.heading.value = "mean spectra" + (" of the held-out half" if is_held_out else "")
         self.heading.value += " ± 2 standard errors; dashed: what is chosen"
         self.means.show(state.mean_spectra(), names)
