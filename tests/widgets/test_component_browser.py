@@ -190,6 +190,7 @@ def test_a_region_shows_its_mean_and_what_it_holds(browser, image):
     browser.region_name.value = "corner"
     browser.keep.click()
     assert browser.result().regions["corner"].sum() == 9
+    assert browser.kept.value == "kept: corner"
     browser.map.region = {}
     assert browser.region_box.children == ()
     assert browser.scatter.highlight == b""

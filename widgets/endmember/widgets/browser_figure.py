@@ -85,7 +85,8 @@ def _draw_spectra(axes, state, palette, shown):
     axes.margins(x=0)
     axes.set_xlabel(_printable(state.axis_label), **PLAIN)
     axes.set_ylabel("of the highest channel" if is_equal else "counts")
-    for text in axes.legend(frameon=False, fontsize=9).get_texts():
+    beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+    for text in axes.legend(**beside, frameon=False, fontsize=9).get_texts():
         text.set_parse_math(False)
 
 

@@ -261,7 +261,7 @@ class ComponentBrowser(ipw.VBox):
             control.layout.width = f"{width}px"
             control.style.description_width = "initial"
         self.message, self.where, self.amounts = ipw.HTML(), ipw.HTML(), ipw.HTML()
-        self.partner = ipw.HTML()
+        self.partner, self.kept = ipw.HTML(), ipw.HTML()
 
     def _arranged(self):
         title = ipw.HTML(f"<b>{escape(self.state.title)}</b>")
@@ -270,11 +270,11 @@ class ComponentBrowser(ipw.VBox):
         say = ipw.VBox([self.name, turn, move])
         draw = ipw.VBox([self.heights, self.elements])
         choose = ipw.HBox([self.across, self.up], layout=WRAPPED)
-        keep = ipw.HBox([self.region_name, self.keep], layout=WRAPPED)
+        keep = ipw.HBox([self.region_name, self.keep, self.kept], layout=WRAPPED)
         self._of_python = [say, draw, choose, keep, self.where]
         self._in_region = [self.region_plot, self.amounts, keep]
         self.region_box = ipw.VBox()
-        maps = [self.map, ipw.VBox([choose, self.scatter])]
+        maps = [self.map, ipw.VBox([choose, self.scatter])][: self.state.n_components]
         if self.state.beside is not None:
             maps.insert(1, ipw.VBox([self.partner, self.beside]))
         for box in maps:
@@ -313,6 +313,7 @@ class ComponentBrowser(ipw.VBox):
             (self._show_scatter, ["scatter", "names", "signs"]),
             (self._show_region, ["region", "scatter_region", "names", "order", "signs"]),
             (self._show_words, ["message"]),
+            (self._show_kept, ["regions"]),
             (self._show_code, SAID),
         ]:
             state.observe(act, names)
@@ -538,6 +539,10 @@ class ComponentBrowser(ipw.VBox):
         yield self.state.names[k]
         for value in (amount.mean, amount.error, amount.pixel_error):
             yield f"{value:.3g}" if np.isfinite(value) else "none"
+
+    def _show_kept(self, _=None):
+        names = ", ".join(map(escape, self.state.regions))
+        self.kept.value = f"kept: {names}" if names else ""
 
     def _show_words(self, _=None):
         message = self.state.message

@@ -234,7 +234,7 @@ class PartsPlot(CurvePlot):
             self.counts = bq.Lines(
                 colors=[GREY],
                 stroke_width=1,
-                fill="bottom",
+                fill="bottom" if ends is None or ends[0] == 0 else "none",
                 fill_colors=[GREY],
                 fill_opacities=[0.2],
                 labels=["raw counts"],

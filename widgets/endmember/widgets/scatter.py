@@ -10,10 +10,11 @@ N_BINS = 96  # along either side
 
 
 def scatter_ends(values):
-    """Return the lowest and the highest finite value, never the same."""
+    """Return the lowest and the highest finite value, or zero where it is no farther off."""
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    low = min(low, 0.0)
+    if 0 < low <= high - low:
+        low = 0.0
     return (low, high) if high > low else (low, low + 1.0)
 
 
