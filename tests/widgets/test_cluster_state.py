@@ -407,6 +407,18 @@ def test_whole_counts_leave_no_empty_stripes_in_a_plane():
     assert plane.across.ends[0] == -0.5
 
 
+def test_a_ratio_and_a_plane_begin_with_what_is_strongest(diamond):
+    state = ClusterState(diamond, max_k=1)
+    assert state.wait(60)
+    maps = em.line_maps(diamond)
+    strongest = sorted(maps, key=lambda name: -maps[name].sum())[:2]
+    assert set(state.ratio) == set(strongest)
+    widest = sorted(maps, key=lambda name: -maps[name].var())[:2]
+    assert set(state.plane_titles()) == set(widest)
+    state.plane_axes = (2, 0)
+    assert state.plane_titles() == ("Fe_Ka", "Al_Ka")
+
+
 def test_features_of_a_plane_are_named(state):
     assert state.plane_names() == {"Fe_Ka": 0, "O_Ka": 1}
     assert state.plane_titles() == ("Fe_Ka", "O_Ka")

@@ -70,7 +70,7 @@ class MeansPlot(Plot):
             scales=scales,
             colors=[GREY],
             stroke_width=1,
-            line_style="dashed",
+            opacities=[0.7],
             labels=["chosen"],
             display_legend=True,
         )

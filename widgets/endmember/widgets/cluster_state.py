@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -111,7 +112,7 @@ class ClusterState(tl.HasTraits):
     min_area = tl.Int(1, min=1)
     criterion = tl.Enum(CRITERIA, "silhouette")
     ratio = tl.Tuple(tl.Unicode(), tl.Unicode(), allow_none=True, default_value=None)
-    plane_axes = tl.Tuple(tl.Int(min=0), tl.Int(min=0), default_value=(0, 1))
+    plane_axes = tl.Tuple(tl.Int(min=0), tl.Int(min=0), allow_none=True, default_value=None)
     pixel = tl.Tuple(tl.Int(), tl.Int(), default_value=(0, 0))
     region = tl.Dict()
     plane_region = tl.Dict()
@@ -127,7 +128,7 @@ class ClusterState(tl.HasTraits):
             raise ValueError(f"max_k is {max_k!r}; pass a whole number from 1 to {MAX_K}.")
         self.shape = (1, *self.image.navigation_shape)[-2:]
         self.max_k = int(min(max_k, self.image.n_pixels))
-        self.lines = known_lines(self.image, lines)
+        self.lines, ratio = known_lines(self.image, lines)
         self.worker = Worker()
         self._ladders: dict = {}
         self._ladder = None
@@ -136,7 +137,7 @@ class ClusterState(tl.HasTraits):
         super().__init__()
         self.set_trait("k", min(2, self.max_k))
         self.set_trait("features", self._first_features())
-        self.set_trait("ratio", tuple(self.line_names[:2]) if len(self.lines) > 1 else None)
+        self.set_trait("ratio", ratio)
         self.set_trait("pixel", tuple(int(n // 2) for n in self.shape))
         self._is_held = False
         if compute:
@@ -289,15 +290,11 @@ class ClusterState(tl.HasTraits):
 
     def axes(self):
         """Return the positions of the two features of the plane: as set, or the widest two."""
-        n_features = self._found().rows.shape[1]
-        if n_features > MOST_NAMED:
-            names = list(self.plane_names().values())
-            first = self._found().widest()[:2]
-            return tuple(
-                at if at in names else int(other)
-                for at, other in zip(self.plane_axes, first, strict=True)
-            )
-        return tuple(min(i, n_features - 1) for i in self.plane_axes)
+        offered = list(self.plane_names().values())
+        if self.plane_axes and set(self.plane_axes) <= set(offered):
+            return self.plane_axes
+        widest = sorted(int(i) for i in self._found().widest()[:2])
+        return widest[0], widest[-1]
 
     def plane_titles(self):
         """Return the names of the two features, across and up."""
@@ -563,13 +560,26 @@ def as_map(data):
 
 
 def known_lines(image: SpectrumImage, lines):
-    """Return the lines that were asked for, or those in the metadata; none where there are none."""
-    if lines is not None:
-        line_maps(image, lines)  # refuses what is none
-        if isinstance(lines, dict):
-            return tuple((str(name), tuple(map(float, w))) for name, w in lines.items())
-        return tuple(map(str, lines))
-    try:
-        return tuple(line_maps(image))
-    except ValueError:
-        return ()
+    """Return the lines that were asked for, or those in the metadata, and two for a ratio.
+
+    The two are the first that were asked for, or the strongest in the metadata; none where there
+    are none.
+    """
+    if lines is None:
+        try:
+            sums = {name: np.nansum(found) for name, found in line_maps(image).items()}
+        except ValueError:
+            return (), None
+        strongest = sorted(sums, key=lambda name: -sums[name])[:2]
+        return tuple(sums), two_of(name for name in sums if name in strongest)
+    names = list(line_maps(image, lines))  # refuses what is none
+    if isinstance(lines, Mapping):
+        lines = [(str(name), tuple(map(float, window))) for name, window in lines.items()]
+        return tuple(lines), two_of(names)
+    return tuple(names), two_of(names)
+
+
+def two_of(names):
+    """Return the first two names, or None where there are fewer."""
+    names = tuple(names)[:2]
+    return names if len(names) == 2 else None

@@ -365,7 +365,7 @@ class ClusterTuner(ipw.VBox):
             if is_held_out:
                 self.map.caption += ", found on one half of the counts"
         self.heading.value = "mean spectra" + (" of the held-out half" if is_held_out else "")
-        self.heading.value += " ± 2 standard errors; dashed: what is chosen"
+        self.heading.value += " ± 2 standard errors; grey: what is chosen"
         self.means.show(state.mean_spectra(), names)
         self.code.value = as_html(self.to_code())
         self.table.value = table_of(state)
