@@ -217,6 +217,26 @@ def test_the_pixel_under_the_pointer_is_shown_on_the_scatter(browser):
     assert browser.scatter.hovered is None
 
 
+def test_a_bin_under_the_pointer_lets_its_pixels_stand_out_on_the_map(browser):
+    state = browser.state
+    state.pixel = (9, 3)
+    row, column = state.scatter_pixel()
+    rows, columns = state._scatter_bins()
+    expected = (rows == row) & (columns == column)
+    assert expected[9, 3]
+    browser.scatter.set_state({"hovered": [row, column]})  # as the page tells of it
+    assert browser.map.highlight == np.packbits(expected).tobytes()
+    browser.scatter.set_state({"hovered": None})
+    assert browser.map.highlight == b""
+    state.pixel = (0, 0)
+    browser.scatter.set_state({"pixel": [row, column]})
+    assert expected[browser.pixel]
+    empty = np.argwhere(np.isnan(state.scatter_values()))[0]
+    before = browser.pixel
+    browser.scatter.set_state({"pixel": [int(i) for i in empty]})
+    assert browser.pixel == before
+
+
 def test_lines_are_marked_and_wrong_words_are_answered(browser):
     browser.elements.value = "Fe, Mg"
     assert browser.state.elements == ["Fe", "Mg"]

@@ -369,6 +369,11 @@ class BrowserState(tl.HasTraits):
         row, column = rows[self.probed], columns[self.probed]
         return None if row < 0 else (int(row), int(column))
 
+    def pixels_in_bin(self, row, column):
+        """Return which pixels of the map fall into a bin of the scatter."""
+        rows, columns = self._scatter_bins()
+        return (rows == row) & (columns == column)
+
     def region_spectrum(self):
         """Return the mean raw counts of the chosen pixels; None without pixels or counts."""
         selected = self.selection()

@@ -329,6 +329,8 @@ class ComponentBrowser(ipw.VBox):
         self.map.observe(self._take_shown, "shown")
         self.map.observe(self._take_visible, "visible")
         self.map.observe(self._take_step, "rank")
+        self.scatter.observe(self._take_hovered_bin, "hovered")
+        self.scatter.observe(self._take_bin, "pixel")
         self.elements.observe(self._take_elements, "value")
         self.across.observe(self._take_scatter, "value")
         self.up.observe(self._take_scatter, "value")
@@ -380,6 +382,24 @@ class ComponentBrowser(ipw.VBox):
     def _take_scatter(self, _):
         if not self._is_showing:
             self.state.scatter = (self.across.value, self.up.value)
+
+    def _take_hovered_bin(self, change):
+        """Let the pixels of a bin stand out while the pointer is over it."""
+        if not self.scatter.is_hearing:
+            return  # it follows the pointer on the map
+        pixels = change["new"] and self.state.pixels_in_bin(*change["new"])
+        if pixels is None or not pixels.any():
+            pixels = self.state.selection() if self.state.scatter_region else None
+        self.map.set_highlight(pixels)
+
+    def _take_bin(self, change):
+        """Choose a pixel of the bin that was chosen, where there is one."""
+        if not self.scatter.is_hearing:
+            return
+        pixels = np.argwhere(self.state.pixels_in_bin(*change["new"]))
+        if len(pixels):
+            row, column = pixels[len(pixels) // 2]
+            self.state.pixel = (int(row), int(column))
 
     def _take_region(self, _):
         self._try(lambda: self.state.keep_region(self.region_name.value))
