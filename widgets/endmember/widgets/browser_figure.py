@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,12 +43,13 @@ def browser_figure(state, palette):
     map_height = float(np.clip(MAP_WIDTH * rows / columns, 0.8, 4.0)) + 0.45
     height = SPECTRA_HEIGHT + n_rows * map_height
     figure = Figure(figsize=(WIDTH, height), facecolor="white", layout="constrained")
-    heights = [SPECTRA_HEIGHT, *[map_height] * n_rows]
-    grid = figure.add_gridspec(n_rows + 1, PER_ROW, height_ratios=heights)
-    _draw_spectra(figure.add_subplot(grid[0, :]), state, palette, shown)
+    heights = [SPECTRA_HEIGHT, n_rows * map_height]
+    parts: Any = figure.subfigures(2, 1, height_ratios=heights)  # each with columns of its own
+    top, bottom = parts
+    _draw_spectra(top.add_subplot(), state, palette, shown)
     for place, k in enumerate(shown):
-        row, column = divmod(place, PER_ROW)
-        _draw_map(figure, figure.add_subplot(grid[row + 1, column]), state, palette, k)
+        axes = bottom.add_subplot(n_rows, PER_ROW, place + 1)
+        _draw_map(bottom, axes, state, palette, k)
     figure.suptitle(_printable(state.title), weight="bold", size=12, **PLAIN)
     return figure
 
