@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 
 from bench import data
@@ -17,14 +19,17 @@ def rank_report(quick):
 
 
 def rank_report_cheap(quick):
-    """The rules that a person waits for."""
+    """The rules that a person waits for, until they have answered."""
     return _report("rank_report_cheap", "cheap", 1.0, quick)
 
 
 def _report(name, rules, seconds, quick):
+    until = (
+        " until they have answered, drift and spikes not yet looked for" if rules == "cheap" else ""
+    )
     return Row(
         name,
-        f"The number of components of the measured 71 GPa map by {rules} rules.",
+        f"The number of components of the measured 71 GPa map by {rules} rules{until}.",
         lambda folder: prepare_map(folder, quick),
         (Way("endmember", load_map, lambda image: report(image, rules)),),
         lambda folder: lambda result: float(abs(int(result["rank"]) - RANK) if not quick else 0),
@@ -86,10 +91,19 @@ def load_tilt(folder):
 
 
 def report(image, rules):
-    """Ask the rules."""
+    """Ask the rules; leave when the cheap ones have answered, if there are no others."""
     import endmember as em
 
-    return {"rank": em.rank_report(image.image, rules=rules).rank}
+    seen = []
+
+    def has_answered(progress):
+        if progress.report is not None:
+            seen.append(progress.report)
+        return rules == "cheap" and bool(seen) and not seen[-1].pending
+
+    with contextlib.suppress(em.CancelledError):
+        em.rank_report(image.image, rules=rules, callback=has_answered)
+    return {"rank": seen[-1].rank}
 
 
 def draw(counts, n_draws):

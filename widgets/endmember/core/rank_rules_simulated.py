@@ -22,8 +22,8 @@ from endmember.core.rank_rules import (
 )
 from endmember.core.rank_sequence import poisson_sequence
 
-N_DRAWS = 5
-N_FLIPS = 3
+N_DRAWS = 4
+N_FLIPS = 2
 FAR = 3.0  # standard deviations above the mean of what was drawn
 
 

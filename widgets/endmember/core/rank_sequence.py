@@ -25,7 +25,7 @@ FEW, MANY = 2, 8  # simulations: where they settle it, and where they do not
 FAR = 1.2  # times what the few give: beyond doubt
 DOUBT = 0.005  # chance that one more simulation would be so high
 SURE = 3.5  # standard deviations of the law of Tracy and Widom: once in a thousand times
-QUICK, THOROUGH = 1, 10  # rounds of NMF: noise only asks about how many counts are expected where
+QUICK, THOROUGH = 1, 5  # rounds of NMF: noise only asks about how many counts are expected where
 FAINT_PIXEL = 0.1  # of the counts of a mean pixel
 FAINT_CHANNEL = 20.0  # counts
 
