@@ -269,7 +269,7 @@ def test_a_picture_has_the_colours_of_the_map(tuner, tmp_path):
     ("name", "error", "message"),
     [
         ("clusters.gif", ValueError, r"ends in '\.gif'; save the tuner as one of \.html, \.png"),
-        ("nowhere/clusters.png", FileNotFoundError, "is not a folder"),
+        ("nowhere/clusters.png", FileNotFoundError, "is no folder"),
         ("nowhere/clusters.html", FileNotFoundError, "is no folder"),
     ],
 )

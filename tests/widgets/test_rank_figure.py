@@ -14,9 +14,9 @@ from matplotlib.text import Text
 
 import endmember as em
 from endmember.widgets import RankState
+from endmember.widgets.figure_files import DPI
 from endmember.widgets.palette import BLUE, GREY, ORANGE
 from endmember.widgets.rank_figure import (
-    DPI,
     HEIGHT,
     WIDTH,
     rank_figure,
@@ -298,14 +298,14 @@ def test_a_pdf_begins_and_ends_as_one(state, tmp_path):
 @pytest.mark.parametrize("name", ["rank.jpg", "rank", "rank.png.txt"])
 def test_another_suffix_is_refused(state, tmp_path, name):
     suffix = name[4:].replace(".png", "")
-    message = rf"ends in '{suffix}'; a figure is written as one of \.png, \.svg, \.pdf"
+    message = rf"ends in '{suffix}'; save a figure as one of \.png, \.svg, \.pdf"
     with pytest.raises(ValueError, match=message):
         save_figure(state, tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_missing_folder_is_told_of(state, tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere' is not a folder; make it first"):
+    with pytest.raises(FileNotFoundError, match="nowhere is no folder; make it"):
         save_figure(state, tmp_path / "nowhere" / "rank.png")
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from endmember.widgets.figure_files import printable, write_figure
 from endmember.widgets.palette import GREY
 
-SUFFIXES = (".png", ".svg", ".pdf")
-DPI = 150  # of a .png, and of what a .svg or .pdf holds as an image
 WIDTH, MAP_WIDTH = 10.0, 2.1  # inches
 PER_ROW = 4
 SPECTRA_HEIGHT = 2.8  # inches
@@ -50,23 +47,13 @@ def browser_figure(state, palette):
     for place, k in enumerate(shown):
         axes = bottom.add_subplot(n_rows, PER_ROW, place + 1)
         _draw_map(bottom, axes, state, palette, k)
-    figure.suptitle(_printable(state.title), weight="bold", size=12, **PLAIN)
+    figure.suptitle(printable(state.title), weight="bold", size=12, **PLAIN)
     return figure
 
 
 def save_figure(state, palette, path):
     """Write the still figure of a state to a file, and return its path; see `browser_figure`."""
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"path is {str(path)!r} but {str(path.parent)!r} is not a folder; make it first, or "
-            "choose another."
-        )
-    drawn = BytesIO()  # whole before the file is touched
-    kind, title = path.suffix.lower()[1:], {"Title": _printable(state.title)}
-    browser_figure(state, palette).savefig(drawn, format=kind, dpi=DPI, metadata=title)
-    path.write_bytes(drawn.getvalue())
-    return path
+    return write_figure(browser_figure(state, palette), path, state.title)
 
 
 def _draw_spectra(axes, state, palette, shown):
@@ -74,7 +61,7 @@ def _draw_spectra(axes, state, palette, shown):
     is_equal = state.heights == "equal"
     for k in shown:
         unit = heights[k] if is_equal and heights[k] else 1.0
-        label = _printable(state.names[k])
+        label = printable(state.names[k])
         axes.plot(state.axis, state.components[k] / unit, color=palette[k], lw=1.1, label=label)
         if state.bands is not None:
             ends = (end[k] / unit for end in state.bands)
@@ -85,7 +72,7 @@ def _draw_spectra(axes, state, palette, shown):
             at = {"xy": (marker.position, 1), "xycoords": axes.get_xaxis_transform()}
             axes.annotate(marker.label, **at, size=8, rotation=90, va="bottom", ha="center")
     axes.margins(x=0)
-    axes.set_xlabel(_printable(state.axis_label), **PLAIN)
+    axes.set_xlabel(printable(state.axis_label), **PLAIN)
     axes.set_ylabel("of the highest channel" if is_equal else "counts")
     beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
     for text in axes.legend(**beside, frameon=False, fontsize=9).get_texts():
@@ -105,10 +92,5 @@ def _draw_map(figure, axes, state, palette, k):
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set(color=palette[k], linewidth=2.5)
-    axes.set_title(_printable(state.names[k]), size=10, loc="left", **PLAIN)
+    axes.set_title(printable(state.names[k]), size=10, loc="left", **PLAIN)
     figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02).ax.tick_params(labelsize=8)
-
-
-def _printable(text):
-    """Return a text without what no font shows and no .svg may hold."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)

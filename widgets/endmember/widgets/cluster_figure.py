@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from endmember.widgets.figure_files import printable, write_figure
 from endmember.widgets.map_traits import LABEL_COLORS
 from endmember.widgets.palette import GREY
 
-SUFFIXES = (".png", ".svg", ".pdf")
-DPI = 150  # of a .png, and of what a .svg or .pdf holds as an image
 SIZE = (10.0, 7.6)  # inches
 HIDDEN = (0.5, 0.5, 0.5, 0.24)  # a pixel behind the mask: a veil, no colour of the map
 PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}  # a "$" in a title is a "$"
@@ -50,23 +47,13 @@ def cluster_figure(state):
     _draw_curve(figure.add_subplot(grid[1, 0]), state)
     _draw_silhouettes(figure.add_subplot(grid[1, 1]), state)
     _write_ratios(figure.add_subfigure(grid[1, 2]), state)
-    figure.suptitle(_printable(state.image.title), weight="bold", size=12, **PLAIN)
+    figure.suptitle(printable(state.image.title), weight="bold", size=12, **PLAIN)
     return figure
 
 
 def save_figure(state, path):
     """Write the still figure of a state to a file, and return its path; see `cluster_figure`."""
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"path is {str(path)!r} but {str(path.parent)!r} is not a folder; make it first, or "
-            "choose another."
-        )
-    drawn = BytesIO()  # whole before the file is touched
-    kind, title = path.suffix.lower()[1:], {"Title": _printable(state.image.title)}
-    cluster_figure(state).savefig(drawn, format=kind, dpi=DPI, metadata=title)
-    path.write_bytes(drawn.getvalue())
-    return path
+    return write_figure(cluster_figure(state), path, state.image.title)
 
 
 def _draw_map(axes, state):
@@ -90,7 +77,7 @@ def _draw_spectra(axes, state):
         axes.plot(axis, mean, color=color, lw=1.1, label=f"cluster {k}")
         axes.fill_between(axis, mean - error, mean + error, color=color, alpha=0.25, lw=0)
     axes.margins(x=0)
-    axes.set_xlabel(_printable(state.image.signal_axis.label()), **PLAIN)
+    axes.set_xlabel(printable(state.image.signal_axis.label()), **PLAIN)
     half = " (held-out half)" if state.ladder.recipe.held_out else ""
     axes.set_ylabel(f"counts a pixel{half}")
     axes.legend(frameon=False, fontsize=9)
@@ -121,7 +108,7 @@ def _write_ratios(place, state):
     if state.ratio is None:
         return
     half = "\non held-out counts" if state.ladder.recipe.held_out else ""
-    title = _printable(" / ".join(state.ratio)) + half
+    title = printable(" / ".join(state.ratio)) + half
     place.text(0.04, 0.97, title, size=10, va="top", **PLAIN)
     for row in state.ratios():
         ratio = row["held_out"] or row["clustered"]
@@ -129,8 +116,3 @@ def _write_ratios(place, state):
         y = 0.8 - 0.1 * row["cluster"]
         place.text(0.04, y, "■", size=12, va="top", color=LABEL_COLORS[row["cluster"]])
         place.text(0.12, y, f"{row['cluster']}:  {words}", size=10, va="top")
-
-
-def _printable(text):
-    """Return a text without what no font shows and no .svg may hold."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from html import escape
-from pathlib import Path
 
 import ipywidgets as ipw
 import numpy as np
 import traitlets as tl
 
 from endmember.core.axes import length_scale
-from endmember.widgets.cluster_figure import SUFFIXES, save_figure
+from endmember.widgets.cluster_figure import save_figure
 from endmember.widgets.cluster_plane import N_BINS
 from endmember.widgets.cluster_plots import CurvePlot, MeansPlot, SilhouettePlot
 from endmember.widgets.cluster_state import MAX_K, SETTINGS, ClusterState
+from endmember.widgets.figure_files import checked_path
 from endmember.widgets.map_traits import LABEL_COLORS
 from endmember.widgets.map_view import Hearing, MapView
-from endmember.widgets.pages import check_choice, save_page
+from endmember.widgets.pages import save_page
 from endmember.widgets.pixels import check_inside
 from endmember.widgets.rank_selector import as_html
 
@@ -147,13 +147,7 @@ class ClusterTuner(ipw.VBox):
         RuntimeError
             Where there are no clusters, in the words that the widget shows.
         """
-        path = Path(path)
-        if path.suffix.lower() not in (".html", *SUFFIXES):
-            raise ValueError(
-                f"path is {str(path)!r}, which ends in {path.suffix!r}; save the tuner as one of "
-                f"{', '.join(['.html', *SUFFIXES])}."
-            )
-        check_choice(scripts)
+        path = checked_path(path, "the tuner", scripts=scripts)
         self.state.result()
         if path.suffix.lower() != ".html":
             save_figure(self.state, path)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from html import escape
-from pathlib import Path
 
 import ipywidgets as ipw
 import numpy as np
 import traitlets as tl
 
 from endmember.core.axes import length_scale
-from endmember.widgets.browser_figure import SUFFIXES, save_figure
+from endmember.widgets.browser_figure import save_figure
 from endmember.widgets.browser_state import BrowserState
 from endmember.widgets.component_plots import ComponentPlot, PartsPlot
 from endmember.widgets.factors import pack_factors
+from endmember.widgets.figure_files import checked_path, nothing_hovered
 from endmember.widgets.map_traits import label_colors
 from endmember.widgets.map_view import MapView
-from endmember.widgets.pages import check_choice, save_page
+from endmember.widgets.pages import save_page
 from endmember.widgets.plain_keys import PlainKeys
 from endmember.widgets.rank_selector import as_html
 from endmember.widgets.scatter import N_BINS
@@ -133,29 +133,13 @@ class ComponentBrowser(ipw.VBox):
         FileNotFoundError
             Where the folder does not exist, or the installed package holds no scripts for pages.
         """
-        path = Path(path)
-        if path.suffix.lower() not in (".html", *SUFFIXES):
-            raise ValueError(
-                f"path is {str(path)!r}, which ends in {path.suffix!r}; save the browser as one "
-                f"of {', '.join(['.html', *SUFFIXES])}."
-            )
-        check_choice(scripts)
+        path = checked_path(path, "the browser", scripts=scripts)
         if path.suffix.lower() != ".html":
             save_figure(self.state, self.palette, path)
             return
-        with self._nothing_hovered(), self._without_kernel():
+        with nothing_hovered(self.state), self._without_kernel():
             title = self.state.title or "Components"
             save_page(self, path, title=title, scripts=scripts)
-
-    @contextmanager
-    def _nothing_hovered(self):
-        """Show the chosen pixel: where a pointer rests now is of no use to a reader of the page."""
-        hovered = self.state.hovered
-        self.state.set_trait("hovered", None)
-        try:
-            yield
-        finally:
-            self.state.hovered = hovered
 
     @contextmanager
     def _without_kernel(self):

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from endmember.core.axes import length_scale
+from endmember.widgets.figure_files import DPI, printable, write_figure
 from endmember.widgets.palette import BLUE, GREY, ORANGE
 from endmember.widgets.scree_plot import N_DECADES, N_SHOWN, log_ticks
 from endmember.widgets.spectrum_plot import highest_counts
 
-SUFFIXES = (".png", ".svg", ".pdf")
-DPI = 150  # of a .png, and of what a .svg or .pdf holds as an image
 WIDTH, HEIGHT = 10.0, 8.2  # of the figure; this and all that follows in inches
 SCREE = (0.9, 3.6, 3.3, 3.6)  # left, bottom, width, height
 SPECTRUM = (0.9, 0.95, 8.7, 1.65)
@@ -60,7 +57,7 @@ def rank_figure(state):
     _draw_scree(_add_axes(figure, SCREE), state)
     _draw_map(figure, state)
     _draw_spectrum(_add_axes(figure, SPECTRUM), state)
-    title = textwrap.wrap(_printable(state.image.title), TITLE_WIDTH, max_lines=2, placeholder=" …")
+    title = textwrap.wrap(printable(state.image.title), TITLE_WIDTH, max_lines=2, placeholder=" …")
     top = 7.62 / HEIGHT
     figure.text(0.5, top, "\n".join(title), ha="center", size=12, weight="bold", **PLAIN)
     code = f'em.PCA({state.rank}, weighting="{state.weighting}")'
@@ -91,25 +88,7 @@ def save_figure(state, path):
     ...     save_figure(state, f"{folder}/rank.svg").name
     'rank.svg'
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ValueError(
-            f"path is {str(path)!r}, which ends in {suffix!r}; a figure is written as one of "
-            f"{', '.join(SUFFIXES)}."
-        )
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"path is {str(path)!r} but {str(path.parent)!r} is not a folder; make it first, or "
-            "choose another."
-        )
-    drawn = BytesIO()  # whole before the file is touched
-    metadata = {"Title": _printable(state.image.title)}
-    rank_figure(state).savefig(
-        drawn, format=suffix[1:], dpi=DPI, facecolor="white", metadata=metadata
-    )
-    path.write_bytes(drawn.getvalue())
-    return path
+    return write_figure(rank_figure(state), path, state.image.title)
 
 
 def residual_limits(values, residual):
@@ -248,15 +227,10 @@ def _draw_spectrum(axes, state):
     axes.set(xlim=(image.axis.min(), image.axis.max()), ylim=(0, highest_counts(image)))
     axes.set_title(f"row {row}, column {column}", loc="left", size=10, **PLAIN)
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.set_xlabel(_printable(image.signal_axis.label()), **PLAIN)
+    axes.set_xlabel(printable(image.signal_axis.label()), **PLAIN)
     axes.set_ylabel("counts", **PLAIN)
     above = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": 2, "borderaxespad": 0.2}
     axes.legend(**above, frameon=False, labelcolor=DARK, fontsize=9)
-
-
-def _printable(text):
-    """Return a text without what no font shows and no .svg may hold."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _round_length(length):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from html import escape
-from pathlib import Path
 
 import ipywidgets as ipw
 import numpy as np
@@ -12,9 +10,10 @@ import traitlets as tl
 
 from endmember.core.axes import length_scale
 from endmember.widgets.factors import pack_factors
+from endmember.widgets.figure_files import checked_path, nothing_hovered
 from endmember.widgets.map_view import Hearing, MapView
-from endmember.widgets.pages import check_choice, save_page
-from endmember.widgets.rank_figure import SUFFIXES, save_figure
+from endmember.widgets.pages import save_page
+from endmember.widgets.rank_figure import save_figure
 from endmember.widgets.rank_state import MAX_RANK, RankState
 from endmember.widgets.scree_plot import ScreePlot
 from endmember.widgets.spectrum_plot import SpectrumPlot
@@ -104,29 +103,13 @@ class RankSelector(ipw.VBox):
         FileNotFoundError
             Where the folder does not exist, or the installed package holds no scripts for pages.
         """
-        path = Path(path)
-        if path.suffix.lower() not in (".html", *SUFFIXES):
-            raise ValueError(
-                f"path is {str(path)!r}, which ends in {path.suffix!r}; save the selector as one "
-                f"of {', '.join(['.html', *SUFFIXES])}."
-            )
-        check_choice(scripts)
+        path = checked_path(path, "the selector", scripts=scripts)
         if path.suffix.lower() == ".html":
             title = self.state.image.title or "Choose the rank"
-            with self._nothing_hovered():
+            with nothing_hovered(self.state):
                 save_page(self, path, title=title, scripts=scripts)
         else:
             save_figure(self.state, path)
-
-    @contextmanager
-    def _nothing_hovered(self):
-        """Show the chosen pixel: where a pointer rests now is of no use to a reader of the page."""
-        hovered = self.state.hovered
-        self.state.set_trait("hovered", None)
-        try:
-            yield
-        finally:
-            self.state.hovered = hovered
 
     @tl.validate("value")
     def _is_rank(self, proposal):
