@@ -228,6 +228,15 @@ def test_drift_and_spikes_are_warned_of(monkeypatch, sound):
     assert caught[0].filename == __file__
 
 
+@pytest.mark.parametrize("gain", [0.25, 2.0])
+def test_a_gain_is_told_by_few_channels_where_it_is_far_from_one(gain):
+    """Too few eigenvalues to measure noise by: PCA alone does not warn."""
+    counts = np.random.default_rng(0).poisson(3.0, size=(20, 20, 40))
+    with pytest.warns(NoiseWarning, match=rf"noise has {gain:g}.* times the variance"):
+        em.rank_report(counts * gain, rules=("edge",))
+    assert not em.rank_report(counts, rules=("edge",)).warnings
+
+
 def test_a_gain_other_than_one_is_warned_of_until_it_is_given(sound):
     counts = simulate(2, dose=3000.0)
     with pytest.warns(NoiseWarning, match=r"noise has 4.* times the variance .* Pass gain="):

@@ -19,6 +19,7 @@ FEWEST = 20  # eigenvalues: the median of fewer moves with the components themse
 FEWEST_PIXELS = 16  # of a map: below, chance alone gives neighbours that are alike
 SURE = 3.5  # standard deviations: chance exceeds them once in 400 maps of a dozen components
 SELDOM = 2.02  # widths: 99 % quantile of Tracy and Widom's law of order one
+BEYOND_DOUBT = (0.6, 1.7)  # of the variance of noise: few eigenvalues do not scatter so far
 ROUNDING = 1e-12  # of the first eigenvalue
 SHOWN = 25  # eigenvalues of a curve
 
@@ -184,8 +185,10 @@ def noise_of(case):
     median of all of them, and by what is left of neighbouring channels without `most` components.
     """
     pca, shape = case.pca, case.shape
-    if np.isfinite(pca.noise_variance_) or min(shape) < FEWEST_OF_BULK + case.most:
+    if np.isfinite(pca.noise_variance_):
         return pca.noise_variance_, pca.noise_correlation_
+    if min(shape) < FEWEST_OF_BULK + case.most:
+        return _rough_variance(case), pca.noise_correlation_
     squares, beside = near_diagonals(case.spectra, pca.pixel_scale_**2 / shape[0])
     axes, values = pca._axes, pca.explained_variance_
     squares = (squares * pca.channel_scale_**2 - values @ axes**2).clip(min=0.0)
@@ -193,6 +196,14 @@ def noise_of(case):
     beside = beside - values @ (axes[:, :-1] * axes[:, 1:])
     expected = np.sqrt(squares[:-1] * squares[1:]).sum()
     return np.median(case.scree) / noise_median(*shape), beside.sum() / max(expected, 1e-300)
+
+
+def _rough_variance(case):
+    """Return the variance of the noise by few eigenvalues, where it is wrong beyond doubt."""
+    if min(case.shape) < FEWEST:
+        return float("nan")
+    variance = float(np.median(case.scree) / noise_median(*case.shape))
+    return float("nan") if BEYOND_DOUBT[0] < variance < BEYOND_DOUBT[1] else variance
 
 
 def ask(name, asked, case, seconds):
