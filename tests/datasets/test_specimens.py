@@ -149,6 +149,7 @@ def test_the_card_says_what_it_is_and_what_is_idealised(scene):
         ({"seed": 1.5}, ValueError, "seed is 1.5; pass a whole number"),
         ({"seed": None}, ValueError, "seed is None"),
         ({"seed": -1}, ValueError, "seed is -1"),
+        ({"seed": 2**32}, ValueError, "seed is 4294967296; .* to 4294967295"),
         ({"dose": -5}, ValueError, "dose is -5; expected a number above 0"),
         ({"dose": float("nan")}, ValueError, "dose is nan"),
         ({"shape": (0, 8)}, ValueError, r"shape is \(0, 8\); expected"),

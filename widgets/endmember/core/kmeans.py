@@ -76,6 +76,8 @@ class KMeans(ClusterMixin, TransformerMixin, BaseEstimator):
     ``image.fold(kmeans.labels_)`` is the map of clusters, NaN where pixels are hidden. HyperSpy
     takes the object as ``signal.cluster_analysis("signal", algorithm=em.KMeans(3))``; its
     preprocessing="norm" (the default there) divides every spectrum by its length first.
+    ``estimate_number_of_clusters`` there takes no algorithms but scikit-learn's; see
+    :func:`cluster_sweep`.
 
     References
     ----------
