@@ -1,5 +1,9 @@
 """The kernels of k-means and of silhouettes against plain NumPy, compiled and as Python."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -18,7 +22,8 @@ seeds = st.integers(0, 2**32 - 1)
 @pytest.fixture(autouse=True)
 def in_python(request, monkeypatch):
     """Run the kernels that a kernel calls as Python, too."""
-    if request.node.callspec.params.get("way") == "python":
+    callspec = getattr(request.node, "callspec", None)
+    if callspec and callspec.params.get("way") == "python":
         for name in ("measure_rows", "add_down"):
             monkeypatch.setattr(clusters, name, getattr(clusters, name).py_func)
 
@@ -125,3 +130,24 @@ def test_distances_are_summed_over_every_cluster(way, is_same, case, n_clusters)
         )
     expected = cdist(rows.T, columns.T) @ np.eye(n_clusters)[labels]
     np.testing.assert_allclose(sums.T, expected, rtol=RTOL, atol=RTOL)
+
+
+SAME_BITS = """
+import numpy as np
+from endmember._kernels.clusters import sum_distances
+columns = np.random.default_rng(0).normal(size=(6, 200))
+tiles, sums = np.array([0, 90, 200]), np.zeros((2, 200))
+sum_distances(columns, tiles, columns, tiles, np.array([0, 1]), True, 0, 1, sums)
+print(sums.tobytes().hex())
+"""
+
+
+def test_compiled_anew_or_from_before_sums_have_the_same_bits(tmp_path):
+    """Sums taken in any order: that order must not depend on what was compiled first."""
+    command = [sys.executable, "-c", SAME_BITS]
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    first, second = (
+        subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    )
+    assert first == second

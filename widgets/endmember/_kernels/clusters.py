@@ -9,7 +9,9 @@ AT_ONCE = 64  # points whose distances are added up, pairs first, before a sum i
 TILE = 512  # points whose distances are held at once: they stay in the fastest cache
 
 # Sums may be taken in any order, in which float addition is not associative: lanes side by side.
-summing = njit(cache=True, nogil=True, fastmath={"reassoc", "nsz"})
+# What is called from there is a part of it: compiled twice, its order would depend on which comes
+# first, and so would the last bits.
+IN_ANY_ORDER = {"reassoc", "nsz"}
 
 
 @compiled()
@@ -157,7 +159,7 @@ def lower_squares(columns, centre, closest, lowered):
         lowered[p] = min(lowered[p], closest[p])
 
 
-@summing
+@njit(inline="always")
 def measure_rows(rows, i, n, columns, start, stop, squares, down):
     """Return the sums of distances from two points to those of a tile; add both to another row.
 
@@ -201,7 +203,7 @@ def measure_rows(rows, i, n, columns, start, stop, squares, down):
     return first, second
 
 
-@compiled()
+@compiled(fastmath=IN_ANY_ORDER)
 def sum_distances(rows, row_tiles, columns, column_tiles, clusters, is_same, part, n_parts, sums):
     """Add the distances of some points to all points of every cluster.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from numbers import Integral
 
-
 HIGHEST = 2**32 - 1  # that scikit-learn takes
 
 
