@@ -15,7 +15,7 @@ from endmember.core.blocks import row_blocks
 from endmember.core.drawn import Draws, Scaled
 from endmember.core.nmf import NMF
 from endmember.core.noise import EDGE_MARGIN, TRACY_WIDOM, noise_width
-from endmember.core.products import block_marginals
+from endmember.core.products import marginals
 from endmember.core.progress import check_callback, report
 from endmember.core.seeds import as_seed
 from endmember.core.threads import one_blas_thread
@@ -110,7 +110,7 @@ def poisson_sequence(spectra, *, gain=1.0, most=None, seed=0, callback=None):
     """
     seed = as_seed(seed)
     check_callback(callback)
-    sums = _marginals(spectra)
+    sums = marginals(spectra)
     most = min(MOST if most is None else most, *spectra.shape)
     scaled = Scaled(FAINT_PIXEL * sums[0].mean(), FAINT_CHANNEL * gain)
     with one_blas_thread():
@@ -196,9 +196,3 @@ def fitted(spectra, n_components, sums, max_iter):
         warnings.simplefilter("ignore", ConvergenceWarning)
         nmf._fit_within(spectra)
     return nmf._transform(spectra), nmf.components_
-
-
-def _marginals(spectra):
-    """Return the sums of the pixels, and of the channels."""
-    sums = [block_marginals(block) for block in row_blocks(spectra)]
-    return np.concatenate([pixels for pixels, _ in sums]), sum(channels for _, channels in sums)
