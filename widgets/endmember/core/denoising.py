@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from sklearn.base import clone
 
 from endmember.core.checks import check_dtype, check_values
+from endmember.core.cross_validation import quantum_of
 from endmember.core.estimators import CountsEstimator
 from endmember.core.image import SpectrumImage
 from endmember.core.image_parts import check_window
@@ -23,7 +24,6 @@ from endmember.core.seeds import as_seed
 from endmember.core.sources import as_spectrum_image
 from endmember.core.thinning import thin
 
-LARGEST_COUNT = 1e5  # in one entry, up to which a gain can be told from rounding
 FEWEST_VALUES = 3  # that have a common divisor before it is taken for a gain
 
 
@@ -330,12 +330,7 @@ def _gain_of(values):
         whole = values.astype(np.int64).ravel()
         divisor = int(np.gcd.reduce(whole))
         return divisor if np.unique(whole[whole > 0]).size >= FEWEST_VALUES else 1
-    values = values[values > 0].astype(np.float64)
-    for divisor in range(1, 9):  # few counts may all lie some quanta apart
-        multiples = values * divisor / values.min()
-        if multiples.max() < LARGEST_COUNT and np.abs(multiples - np.rint(multiples)).max() < 0.01:
-            return float(values.min()) / divisor
-    return None
+    return quantum_of(values)
 
 
 def _as_region(region, image):
