@@ -16,7 +16,14 @@ from endmember.widgets.regions import check_region, mask_of
 
 HERE = Path(__file__).parent
 # One module on the page, in this order.
-SCRIPTS = ("map_paint.js", "map_factors.js", "map_regions.js", "map_controls.js", "map_view.js")
+SCRIPTS = (
+    "map_paint.js",
+    "map_factors.js",
+    "map_regions.js",
+    "map_controls.js",
+    "map_core.js",
+    "map_view.js",
+)
 NOTHING: dict[str, object] = {"values": b"", "value_range": None, "labels": b"", "layers": {}}
 
 
