@@ -1,0 +1,367 @@
+"""Named regions of some data: one list, whoever asks, and what the regions hold."""
+
+import csv
+import gc
+import subprocess
+import sys
+import weakref
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import traitlets as tl
+
+import endmember as em
+from endmember.widgets.region_list import (
+    RegionList,
+    pack_mask,
+    regions_of,
+    regions_of_maps,
+    unpack_mask,
+)
+
+ROWS, COLUMNS, N_CHANNELS = 9, 7, 60
+AXIS = np.linspace(0.1, 8, N_CHANNELS)
+CORNER = {"kind": "rectangle", "points": [[0, 4], [2, 6]]}
+WINDOWS = {"low": (1.0, 2.0), "high": (5.0, 6.5)}
+
+
+@pytest.fixture
+def counts():
+    return np.random.default_rng(2).poisson(3.0, size=(ROWS, COLUMNS, N_CHANNELS))
+
+
+@pytest.fixture
+def image(counts):
+    return em.SpectrumImage(counts, AXIS)
+
+
+@pytest.fixture
+def regions(image):
+    return regions_of(image)
+
+
+def run(code, **names):
+    exec(code, names)
+    return names
+
+
+# one list
+
+
+def test_the_list_knows_no_widget():
+    code = (
+        "import sys, endmember.widgets.region_list\n"
+        "print(sorted({'ipywidgets', 'anywidget', 'bqplot'} & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
+
+
+def test_an_array_wrapped_twice_is_the_same_data_whatever_its_mask_or_title(counts):
+    mask = np.zeros((ROWS, COLUMNS), dtype=bool)
+    mask[0] = True
+    one = em.SpectrumImage(counts, AXIS, title="one")
+    other = em.SpectrumImage(counts, title="other", mask=mask)
+    assert regions_of(one) is regions_of(other)
+    assert regions_of(counts) is regions_of(one)
+
+
+def test_a_crop_a_copy_and_other_counts_are_other_data(image, counts):
+    others = [
+        image.crop((1.0, 4.0)),
+        image.crop(region=[(0, 4), (0, 7)]),
+        em.SpectrumImage(counts.copy()),
+        em.SpectrumImage(counts, navigation_shape=(COLUMNS, ROWS)),
+        image.with_counts(counts + 1),
+    ]
+    lists = [regions_of(one) for one in (image, *others)]
+    assert len({id(found) for found in lists}) == len(lists)
+
+
+def test_a_signal_and_sparse_and_lazy_counts_are_known_again(counts):
+    da = pytest.importorskip("dask.array")
+    flat = sp.csr_array(counts.reshape(-1, N_CHANNELS))
+    shape = {"navigation_shape": (ROWS, COLUMNS)}
+    lazy = da.from_array(counts, chunks=(3, 7, 60))
+    for data, settings in [(flat, shape), (lazy, {})]:
+        one, other = (em.SpectrumImage(data, AXIS, **settings) for _ in range(2))
+        assert regions_of(one) is regions_of(other)
+
+
+def test_a_hyperspy_signal_keeps_its_list_as_long_as_it_lives(counts):
+    hs = pytest.importorskip("hyperspy.api")
+    signal = hs.signals.Signal1D(counts.astype(float))
+    regions_of(signal).keep("corner", CORNER)
+    gc.collect()
+    assert list(regions_of(signal).regions) == ["corner"]
+    assert regions_of(em.as_spectrum_image(signal)) is regions_of(signal)
+    alone = weakref.ref(regions_of(signal))
+    del signal
+    gc.collect()
+    assert alone() is None
+
+
+def test_the_list_lives_as_long_as_the_image_and_keeps_neither_it_nor_its_counts(counts):
+    image = em.SpectrumImage(counts.copy(), AXIS)
+    regions_of(image).keep("corner", CORNER)
+    found, held = weakref.ref(regions_of(image)), weakref.ref(image)
+    gc.collect()
+    assert found() is regions_of(image)
+    del image
+    gc.collect()
+    assert held() is None
+    assert found() is None
+
+
+def test_the_list_begins_with_the_regions_of_the_image(counts):
+    mask = counts[..., 0] > 3
+    one = em.SpectrumImage(counts, regions={"bright": mask, "none": np.zeros_like(mask)})
+    regions = regions_of(one)
+    assert list(regions.regions) == ["bright"]
+    np.testing.assert_array_equal(regions.mask("bright"), mask)
+    regions.remove("bright")
+    assert regions_of(em.SpectrumImage(counts, regions={"bright": mask})).regions == {}
+
+
+def test_maps_without_counts_have_a_list_of_masks():
+    maps = np.arange(24.0).reshape(2, 3, 4)
+    regions = regions_of_maps(maps)
+    assert regions_of_maps(maps) is regions
+    regions.keep("corner", {"kind": "rectangle", "points": [[0, 0], [1, 1]]})
+    (row,) = regions.table()
+    assert (row.n_pixels, row.counts, row.lines) == (4, None, {})
+    assert regions.csv_text().splitlines() == ["region,pixels", "corner,4"]
+    with pytest.raises(ValueError, match="lines need counts"):
+        regions.table(["Fe_Ka"])
+    with pytest.raises(ValueError, match="spectra need counts"):
+        regions.csv_text("spectra")
+
+
+# names
+
+
+def test_keeping_renaming_and_removing_keep_the_order_and_the_choice(regions):
+    for name in ("a", "b", "c"):
+        regions.keep(name, CORNER)
+    regions.chosen = "b"
+    told = []
+    regions.observe(lambda change: told.append(change["name"]), ["regions", "chosen"])
+    regions.rename("b", " <b>matrix</b> ")
+    assert list(regions.regions) == ["a", "<b>matrix</b>", "c"]
+    assert regions.chosen == "<b>matrix</b>"
+    assert sorted(told) == ["chosen", "regions"]
+    regions.rename("c", "c")
+    regions.remove("<b>matrix</b>")
+    assert (list(regions.regions), regions.chosen) == (["a", "c"], "")
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (lambda r: r.keep(" ", CORNER), "name of the region is empty"),
+        (lambda r: r.keep("a", CORNER), "a region 'a' is kept already"),
+        (lambda r: r.rename("a", "b"), "a region 'b' is kept already"),
+        (lambda r: r.keep("two\nlines", CORNER), "write one line of at most 80"),
+        (lambda r: r.keep("new", {}), "no region is drawn"),
+        (lambda r: r.keep("new", {"kind": "circle"}), "has the kind 'circle'"),
+        (lambda r: r.keep("new", np.ones((2, 2), bool)), r"region is bool of shape \(2, 2\)"),
+        (lambda r: r.keep("new", np.ones((ROWS, COLUMNS))), "region is float64"),
+        (lambda r: r.keep("new", np.zeros((ROWS, COLUMNS), bool)), "holds no pixel"),
+        (lambda r: r.rename("z", "b"), "no region 'z'"),
+        (lambda r: r.remove("z"), "no region 'z'"),
+        (lambda r: r.mask("z"), "no region 'z'"),
+        (lambda r: r.profile("a"), "region 'a' is a rectangle; a profile runs along"),
+        (lambda r: r.csv_text("all"), "what is 'all'; choose one of"),
+        (lambda r: r.table(["Qq_Ka"]), "element is 'Qq'"),
+        (lambda r: r.to_csv("a.txt"), "ends in '.txt'; let it end in .csv"),
+        (lambda r: r.restore({"colour": 1}), r"settings hold \['colour'\]"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_words_and_changes_nothing(regions, act, words):
+    regions.keep("a", CORNER)
+    regions.keep("b", CORNER)
+    before = regions.settings()
+    with pytest.raises(ValueError, match=words):
+        act(regions)
+    assert regions.settings() == before
+
+
+def test_choices_that_are_none_are_refused(regions):
+    with pytest.raises(tl.TraitError, match="no region 'z'"):
+        regions.chosen = "z"
+    with pytest.raises(tl.TraitError, match="not on the axis"):
+        regions.lines = ["Zr_Ka"]
+    assert (regions.chosen, regions.lines) == ("", [])
+
+
+def test_more_navigation_axes_than_a_map_has_are_refused():
+    with pytest.raises(ValueError, match="3 navigation axes; regions are drawn on a map"):
+        regions_of(np.ones((2, 3, 4, 5)))
+
+
+# masks
+
+
+def test_masks_are_those_that_were_drawn_or_chosen_and_go_into_an_image(regions, counts):
+    chosen = np.random.default_rng(0).random((ROWS, COLUMNS)) > 0.5
+    regions.keep("corner", CORNER)
+    regions.keep("chosen", chosen)
+    corner = np.zeros((ROWS, COLUMNS), dtype=bool)
+    corner[:3, 4:] = True
+    again = em.SpectrumImage(counts, regions=regions.masks())
+    np.testing.assert_array_equal(again.regions["corner"], corner)
+    np.testing.assert_array_equal(again.regions["chosen"], chosen)
+
+
+def test_code_makes_the_masks_again_in_a_fresh_process(regions, tmp_path):
+    regions.keep("it's", CORNER)
+    regions.keep("chosen", np.random.default_rng(0).random((ROWS, COLUMNS)) > 0.5)
+    code = (
+        regions.to_code() + f"import numpy as np\nnp.savez(r'{tmp_path}/m.npz', *regions.values())"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    made = np.load(tmp_path / "m.npz")
+    for mask, name in zip(regions.masks().values(), made, strict=True):
+        np.testing.assert_array_equal(made[name], mask)
+    assert run(RegionList(shape=(2, 2)).to_code())["regions"] == {}
+
+
+def test_a_line_scan_has_masks_of_one_axis():
+    image = em.SpectrumImage(np.random.default_rng(0).poisson(4.0, size=(12, 20)))
+    regions = regions_of(image)
+    regions.keep("start", {"kind": "rectangle", "points": [[0, 0], [0, 4]]})
+    np.testing.assert_array_equal(regions.mask("start"), np.arange(12) < 5)
+    made = run(regions.to_code())["regions"]["start"]
+    np.testing.assert_array_equal(made, regions.mask("start"))
+    assert regions.sums("start").n_pixels == 5
+
+
+def test_masks_go_into_a_file_under_any_name(regions, tmp_path):
+    for name in ("file", "a/b", "allow_pickle"):
+        regions.keep(name, CORNER)
+    path = regions.save_masks(tmp_path / "masks.npz")
+    with np.load(path) as held:
+        assert set(held) == {"file", "a/b", "allow_pickle"}
+        np.testing.assert_array_equal(held["a/b"], regions.mask("a/b"))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (512, 384)])
+def test_packed_masks_are_the_same_again(shape):
+    mask = np.random.default_rng(0).random(shape) > 0.3
+    np.testing.assert_array_equal(unpack_mask(pack_mask(mask), shape), mask)
+    with pytest.raises(ValueError, match="a map of another shape"):
+        unpack_mask(pack_mask(mask), (99, 99))
+    with pytest.raises(ValueError, match="holds no mask"):
+        unpack_mask("nothing", shape)
+
+
+# sums
+
+
+def test_a_table_holds_pixels_counts_spectra_and_lines_with_counting_errors(regions, counts):
+    regions.keep("corner", CORNER)
+    (row,) = regions.table(WINDOWS)
+    inside = counts[:3, 4:].reshape(9, -1)
+    assert (row.n_pixels, row.counts) == (9, inside.sum())
+    assert row.error == pytest.approx(np.sqrt(inside.sum()))
+    np.testing.assert_array_equal(row.spectrum, inside.sum(axis=0))
+    for name, (low, high) in WINDOWS.items():
+        expected = inside[:, (low <= AXIS) & (high >= AXIS)].sum()
+        assert row.lines[name] == pytest.approx((expected, np.sqrt(expected)))
+
+
+def test_line_intensities_are_those_of_line_maps_with_background_and_hidden_parts(counts):
+    hidden = np.zeros((ROWS, COLUMNS), dtype=bool)
+    hidden[1, 5] = True
+    lost = np.zeros(N_CHANNELS, dtype=bool)
+    lost[[3, 30]] = True
+    image = em.SpectrumImage(counts, AXIS, mask=hidden, channel_mask=lost)
+    background = {"Si_Ka": (1.2, 1.5, 2.0, 2.3)}
+    regions = regions_of(image)
+    regions.keep("corner", CORNER)
+    row = regions.sums("corner", ["Si_Ka", "Ca_Ka"], background=background)
+    maps = em.line_maps(image, ["Si_Ka", "Ca_Ka"], background=background)
+    for name, found in maps.items():
+        expected = np.nansum(found[regions.mask("corner")])
+        assert row.lines[name][0] == pytest.approx(expected, rel=1e-9)
+    assert row.n_pixels == 8
+
+
+def test_errors_are_how_intensities_scatter_over_repeated_counts():
+    """The standard deviation over 400 draws is known to 3.5 %; four times that is allowed."""
+    rng = np.random.default_rng(5)
+    background = {"Si_Ka": (1.2, 1.5, 2.0, 2.3)}
+    found = []
+    for _ in range(400):
+        image = em.SpectrumImage(rng.poisson(2.0, size=(4, 4, N_CHANNELS)), AXIS)
+        regions = RegionList(image)
+        regions.keep("all", np.ones((4, 4), dtype=bool))
+        found.append(regions.sums("all", ["Si_Ka"], background=background).lines["Si_Ka"])
+    values, errors = np.transpose(found)
+    assert np.mean(errors) == pytest.approx(values.std(ddof=1), rel=0.14)
+
+
+@pytest.mark.parametrize("form", ["sparse", "lazy"])
+def test_sparse_and_lazy_counts_have_the_same_sums(counts, regions, form):
+    if form == "lazy":
+        da = pytest.importorskip("dask.array")
+        other = regions_of(em.SpectrumImage(da.from_array(counts), AXIS))
+    else:
+        other = regions_of(em.SpectrumImage(counts, AXIS).to_sparse())
+    assert other is not regions
+    for each in (regions, other):
+        each.keep("corner", CORNER)
+    one, two = (each.sums("corner", WINDOWS) for each in (regions, other))
+    np.testing.assert_array_equal(one.spectrum, two.spectrum)
+    assert one.lines == two.lines
+
+
+def test_a_region_of_hidden_pixels_alone_holds_nothing(counts):
+    hidden = np.zeros((ROWS, COLUMNS), dtype=bool)
+    hidden[:3, 4:] = True
+    regions = regions_of(em.SpectrumImage(counts, AXIS, mask=hidden))
+    regions.keep("corner", CORNER)
+    row = regions.sums("corner", WINDOWS)
+    assert (row.n_pixels, row.counts, row.lines["low"]) == (0, 0.0, (0.0, 0.0))
+
+
+def test_lines_of_the_metadata_come_first():
+    image = em.datasets.load("six_compounds", shape=(8, 8)).image
+    regions = regions_of(image)
+    assert regions.lines == list(em.line_maps(image))
+    regions.keep("half", np.arange(64).reshape(8, 8) < 32)
+    assert list(regions.table()[0].lines) == regions.lines
+    regions.lines = ["Fe_Ka"]
+    assert list(regions.table()[0].lines) == ["Fe_Ka"]
+
+
+# files
+
+
+def test_tables_and_spectra_come_back_from_their_files(regions, counts, tmp_path):
+    regions.keep("corner, upper", CORNER)
+    regions.keep("all", np.ones((ROWS, COLUMNS), dtype=bool))
+    regions.lines = WINDOWS
+    with regions.to_csv(tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["region"] for row in rows] == ["corner, upper", "all"]
+    assert int(rows[1]["counts"]) == counts.sum()
+    assert float(rows[0]["error of low"]) == regions.sums("corner, upper").lines["low"][1]
+    path = regions.to_csv(tmp_path / "spectra.csv", "spectra")
+    columns = np.loadtxt(path, delimiter=",", skiprows=1, usecols=(0, 2))
+    np.testing.assert_array_equal(columns[:, 0], AXIS)
+    np.testing.assert_array_equal(columns[:, 1], counts.sum(axis=(0, 1)))
+    with pytest.raises(FileNotFoundError, match="is no folder"):
+        regions.to_csv(tmp_path / "nowhere" / "table.csv")
+
+
+def test_settings_come_back(regions, image):
+    regions.keep("corner", CORNER)
+    regions.keep("chosen", np.eye(ROWS, COLUMNS, dtype=bool))
+    regions.chosen, regions.lines = "corner", WINDOWS
+    kept = regions.settings()
+    other = RegionList(image)
+    other.restore(kept)
+    assert other.settings() == kept
+    np.testing.assert_array_equal(other.mask("chosen"), regions.mask("chosen"))
