@@ -49,12 +49,17 @@ def shots(tmp_path_factory):
     return folder
 
 
+def free_port():
+    """A port that nothing listens on."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 @contextmanager
 def running_lab(program, home, root, env=None):
     """A JupyterLab server begun by a program, its settings in `home`, its files in `root`."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     settings = {
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_DATA_DIR": str(home / "data"),
@@ -76,7 +81,7 @@ def running_lab(program, home, root, env=None):
         )
         address = f"http://127.0.0.1:{port}"
         try:
-            _wait_for(f"{address}/api?token={TOKEN}", server, home / "lab.log")
+            wait_for(f"{address}/api?token={TOKEN}", server, home / "lab.log")
             yield Lab(address, root, server.pid)
         finally:
             stop(server)
@@ -113,7 +118,8 @@ def stop_server():
     return stop
 
 
-def _wait_for(address, server, log):
+def wait_for(address, server, log):
+    """Wait until a server answers."""
     for _ in range(300):
         try:
             urllib.request.urlopen(address).close()
@@ -121,7 +127,7 @@ def _wait_for(address, server, log):
         except OSError:
             assert server.poll() is None, log.read_text()
             time.sleep(0.1)
-    raise AssertionError("JupyterLab did not start:\n" + log.read_text())
+    raise AssertionError("the server did not start:\n" + log.read_text())
 
 
 @pytest.fixture(scope="session")
