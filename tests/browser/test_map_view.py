@@ -1,17 +1,16 @@
 """Maps on the canvas: the right way up, in their colours, with tools that answer."""
 
 import re
-from base64 import b64decode
 
 import ipywidgets as ipw
 import matplotlib.image
 import numpy as np
 import pytest
+from map_page import MapPage, show_saved
 from matplotlib.path import Path
 from selector_page import READ_MAP, read_colors
 
 from endmember.widgets import MapView
-from endmember.widgets.pages import save_page
 from endmember.widgets.regions import mask_of
 
 SHOW = """
@@ -52,71 +51,13 @@ def test_a_map_is_the_right_way_up_and_says_its_values(lab, page, shots):
 
 # without a kernel
 
-READ = """canvas => {
-  const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-  let text = '';
-  for (let i = 0; i < data.length; i += 4096) {
-    text += String.fromCharCode(...data.subarray(i, i + 4096));
-  }
-  return [canvas.height, canvas.width, btoa(text)];
-}"""
-
-
-class MapPage:
-    """A map on an open page, the first of them unless another one is asked for."""
-
-    def __init__(self, page, which=0):
-        self.page = page
-        self.root = page.locator(".endmember-map").nth(which)
-        self.stage = self.root.locator(".stage")
-        self.stage.wait_for(timeout=60_000)
-        self.stage.scroll_into_view_if_needed()
-        page.wait_for_timeout(200)
-
-    def pixels(self, canvas=".data"):
-        """Red, green, blue and opacity of a canvas, row after row."""
-        rows, columns, text = self.root.locator(canvas).evaluate(READ)
-        return np.frombuffer(b64decode(text), np.uint8).reshape(rows, columns, 4)
-
-    def at(self, row, column, shape):
-        """Where a place of the map is on the page; whole numbers are the centres of pixels."""
-        box = self.stage.bounding_box()
-        x = box["x"] + (column + 0.5) * box["width"] / shape[1]
-        return x, box["y"] + (row + 0.5) * box["height"] / shape[0]
-
-    def drag(self, points, shape):
-        """Drag the mouse from place to place."""
-        mouse = self.page.mouse
-        mouse.move(*self.at(*points[0], shape))
-        mouse.down()
-        for point in points[1:]:
-            mouse.move(*self.at(*point, shape), steps=6)
-        mouse.up()
-        self.page.wait_for_timeout(200)
-
-    def press(self, *keys):
-        """Press keys, and wait until they have been heard."""
-        for key in keys:
-            self.page.keyboard.press(key)
-        self.page.wait_for_timeout(100)
-
-    def text(self, part):
-        """Words of a part of the view."""
-        return self.root.locator(f".{part}").inner_text()
-
-    def button(self, name):
-        """A button by its name."""
-        return self.root.get_by_role("button", name=name, exact=True)
-
 
 @pytest.fixture
 def show(open_page, tmp_path):
     """How a test shows views on a page of their own."""
 
     def show_(*views, **settings):
-        save_page(ipw.VBox(views), tmp_path / "maps.html", title="maps")
-        address = (tmp_path / "maps.html").as_uri()
-        return MapPage(open_page(address, inside=address, **settings))
+        return show_saved(open_page, tmp_path, ipw.VBox(views), **settings)
 
     return show_
 

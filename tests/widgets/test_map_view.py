@@ -1,5 +1,7 @@
 """The canvas's Python half: what it takes, what it refuses, what it sends."""
 
+import zlib
+
 import numpy as np
 import pytest
 import traitlets as tl
@@ -37,6 +39,91 @@ def test_labels_travel_as_bytes_and_minus_one_is_hidden():
     assert list(view.labels) == [0, 1, 255, 2, 2, 0]
     assert view.names == ["a", "b", "c"]
     assert view.palette == label_colors(3)
+
+
+def read_sets(view):
+    """Maps and mean spectra of all sets, as a page unpacks them."""
+    sets = view.label_sets
+    maps = zlib.decompress(sets["maps"]) if sets["deflated"] else sets["maps"]
+    n_channels = len(sets.get("axis", b"")) // 8
+    means = np.frombuffer(sets.get("means", b""), "f4")
+    means = np.split(means.reshape(-1, max(1, n_channels)), np.cumsum(sets["n_labels"])[:-1])
+    return np.frombuffer(maps, "u1").reshape(-1, *view.shape), means
+
+
+def test_label_sets_hold_a_map_and_its_spectra_for_every_rank():
+    rng = np.random.default_rng(0)
+    sets = [rng.integers(-1, k, size=(5, 7)) for k in (1, 2, 3)]
+    for k, labels in enumerate(sets):
+        labels[0, 0] = k
+    means = [rng.random((k, 4)) for k in (1, 2, 3)]
+    view = MapView(np.zeros((5, 7)), rank=5, max_rank=9)
+    view.set_label_sets(sets, spectra=([1.0, 2, 3, 4], means))
+    maps, spectra = read_sets(view)
+    np.testing.assert_array_equal(maps, np.where(np.array(sets) < 0, 255, sets))
+    for found, expected in zip(spectra, means, strict=True):
+        np.testing.assert_array_equal(found, expected.astype("f4"))
+    assert np.frombuffer(view.label_sets["axis"]).tolist() == [1, 2, 3, 4]
+    assert (view.rank, view.max_rank, view.values) == (3, 3, b"")
+    assert (view.names, view.palette) == (["0", "1", "2"], label_colors(3))
+
+
+def test_labels_that_are_not_known_yet_are_hidden():
+    view = MapView(shape=(2, 3))
+    view.set_label_sets(
+        [None, [[0, 1, 1], [0, 0, 1]]],
+        names=[None, ["a", "b"]],
+        spectra=([0.5], [None, [[1], [2]]]),
+    )
+    maps, (none, known) = read_sets(view)
+    assert (maps[0] == 255).all()
+    assert (none.shape, known.tolist()) == ((0, 1), [[1], [2]])
+    assert view.label_sets["names"] == [[], ["a", "b"]]
+
+
+def test_label_sets_go_in_one_message_of_well_under_a_megabyte():
+    rng = np.random.default_rng(0)
+    sets = [rng.integers(0, k, size=(512, 384)) for k in range(1, 9)]  # noise: the worst case
+    means = [rng.random((k, 1564)) for k in range(1, 9)]
+    view, sent = MapView(shape=(512, 384)), []
+    view._send = lambda message, buffers=None: sent.append(buffers)
+    view.set_label_sets(sets, spectra=(np.arange(1564), means))
+    size = sum(len(bytes(buffer)) for buffers in sent for buffer in buffers)
+    print(f"8 label maps of 512 x 384 and their spectra: {size / 1e6:.2f} MB")
+    assert len(sent) == 1
+    assert size < 0.7e6
+
+
+def test_other_content_replaces_label_sets():
+    view = MapView(shape=(1, 2))
+    view.set_label_sets([[[0, 0]]])
+    view.set_labels([[0, 1]])
+    assert view.label_sets == {}
+    view.set_label_sets([[[0, 0]]])
+    assert view.labels == b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"sets": []}, r"shapes \[\]; give at least one map"),
+        ({"sets": [None]}, "give at least one map"),
+        ({"sets": [[[0]], [[0, 1]]]}, r"shapes \[\(1, 1\), \(1, 2\)\]"),
+        ({"sets": [[[0, 0]]]}, r"the label sets have shape \(1, 2\), but the map has \(1, 1\)"),
+        ({"sets": [[[0.5]]]}, "labels are float64"),
+        ({"sets": [[[1]]], "names": ["a"]}, "names are 1, but the map needs 2"),
+        ({"sets": [[[1]]], "names": [["a"]]}, "names of set 1 are 1, but the map needs 2"),
+        ({"sets": [[[1]]], "palette": ["#000000"]}, "palette are 1, but the map needs 2"),
+        ({"sets": [[[0]]], "spectra": ([1, 2], [])}, "spectra are 0, but the map needs 1"),
+        ({"sets": [[[0]]], "spectra": ([1, 2], [[[1]]])}, r"spectra of set 1 have shape \(1, 1\)"),
+        ({"sets": [[[1]]], "spectra": ([1], [[[1]]])}, "it has 2 labels"),
+    ],
+)
+def test_label_sets_that_do_not_fit_are_refused(arguments, message):
+    view = MapView(shape=(1, 1), rank=2)
+    with pytest.raises(ValueError, match=message):
+        view.set_label_sets(**arguments)
+    assert (view.rank, view.label_sets) == (2, {})
 
 
 def test_colors_of_many_labels_are_all_different():

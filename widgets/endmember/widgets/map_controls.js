@@ -101,13 +101,13 @@ class Controls {
     const { kind, layers } = this.core;
     this.find(".layers").hidden = !(layers || kind === "labels");
     this.find(".shown").hidden = !layers;
-    const key = JSON.stringify([kind, layers?.names, layers?.colors, this.model.get("names"), this.model.get("palette")]);
+    const key = JSON.stringify([kind, this.core.legend()]);
     if (key !== this.legendKey) this.writeLegend();
     this.legendKey = key;
+    this.find(".legend").hidden = kind === "values";
     if (!layers) return;
     const visible = this.core.visible;
     this.find(".shown select").value = this.model.get("shown") ?? "";
-    this.find(".legend").hidden = kind !== "composite";
     this.find(".legend").querySelectorAll("button").forEach((button, k) => press(button, visible[k]));
   }
 

@@ -3,18 +3,14 @@
 const FINEST_CANVAS = 1024; // pixels of the longer side of the canvas; beyond, it shows means of blocks
 const LOWEST_CEILING = 3; // of a residual map, where noise is 1: noise must not fill the scale
 const REST = 60; // ms that the pointer rests on a pixel before its counts are asked for
-const FINEST = 1e-3; // of the height of a curve: less than the screen shows
-const STALE_AFTER = 200; // ms to wait for a pixel's counts before the old ones are taken away
-const RESIDUALS = ["leading", "all"]; // as the menu of residuals has them
-const NEEDS_PYTHON = "(needs Python)";
 
-/** What a model holds, decoded once, and the marks elsewhere that follow it. */
+/** What a model holds, decoded once. */
 class Core {
   constructor(model) {
     this.model = model;
     this.views = new Set();
-    this.followers = {};
-    this.hasKernel = true; // until the marks that follow say otherwise
+    this.marks = new Marks(this);
+    this.hasKernel = true; // until the marks say otherwise
     this.shape = model.get("shape");
     this.block = Math.ceil(Math.max(...this.shape) / FINEST_CANVAS);
     this.heard = [];
@@ -23,16 +19,18 @@ class Core {
         this.heard.push([`change:${name}`, act]);
         model.on(`change:${name}`, act);
       });
-    listen(["factors", "values", "value_range", "labels", "layers"], () => this.soon("read"));
-    listen(["palette", "names", "visible", "shown", "limits", "percentiles", "scale"], () => this.soon("repaint"));
+    const content = ["factors", "values", "value_range", "labels", "label_sets", "layers"];
+    listen(content, () => this.soon("read"));
+    listen(["palette", "names"], () => this.soon("relabel"));
+    listen(["visible", "shown", "limits", "percentiles", "scale"], () => this.soon("repaint"));
     listen(["unit", "pixel_size", "tools"], () => this.soon("repaint"));
     listen(["highlight"], () => this.soon("redraw"));
     listen(["tool"], () => this.views.forEach((view) => (view.drawing.drop(), view.controls.showTools())));
     listen(["region"], () => this.views.forEach((view) => (view.drawOver(), view.controls.showTools())));
-    listen(["rank"], () => (this.moveHandle(), this.drawSpectrum(), this.writeCode(), this.repaint()));
+    listen(["rank"], () => this.takeRank());
     listen(["residual", "colors", "caption"], () => this.repaint());
-    listen(["pixel", "hovered"], () => (this.drawSpectrum(), this.views.forEach((v) => v.mark())));
-    listen(["counts"], () => this.drawCounts());
+    listen(["pixel", "hovered"], () => this.takePixel());
+    listen(["counts"], () => this.marks.drawCounts());
   }
 
   /** Do something once, when all that has changed together is here. */
@@ -42,25 +40,65 @@ class Core {
     this.planned.add(what);
   }
 
-  catchUp() {
+  async catchUp() {
     const planned = this.planned;
     this.planned = null;
-    if (planned.has("read")) {
-      this.read();
-      this.drawSpectrum();
-    }
-    if (planned.has("read") || planned.has("repaint")) this.repaint();
+    const [isRead, isNamed] = [planned.has("read"), planned.has("relabel")];
+    if (isRead && !(await this.read())) return; // what came later is on its way
+    if (isRead || isNamed) this.marks.drawSpectra();
+    if (isRead || isNamed || planned.has("repaint")) this.repaint();
     this.views.forEach((view) => (view.drawVeil(), view.drawOver()));
   }
 
-  read() {
-    const [factors, labels, layers] = ["factors", "labels", "layers"].map((name) => this.model.get(name));
-    this.labels = labels.byteLength ? new Uint8Array(bytes(labels)) : null;
+  /** Decode what is to be seen; tell whether it is still that when it is unpacked. */
+  async read() {
+    const [labels, layers] = ["labels", "layers"].map((name) => this.model.get(name));
+    if (!(await this.readSets())) return false;
+    this.onlyLabels = labels.byteLength ? new Uint8Array(bytes(labels)) : null;
     this.layers = layers.maps ? new Layers(layers, this.shape, this.block) : null;
-    this.plain = null;
-    this.painted = null;
-    if (factors.blocks) return; // a page's own: there is no kernel to change them
+    [this.plain, this.painted] = [null, null];
+    this.readFactors();
+    return true;
+  }
+
+  async readSets() {
+    const sets = this.model.get("label_sets");
+    if (sets === this.setsRead) return true;
+    const found = sets.n_labels ? await readLabelSets(sets, this.shape, this.block) : null;
+    if (sets !== this.model.get("label_sets")) return false;
+    [this.setsRead, this.sets] = [sets, found];
+    return true;
+  }
+
+  readFactors() {
+    const factors = this.model.get("factors");
+    if (factors.blocks || factors === this.factorsRead) return; // a page's own never change
+    this.factorsRead = factors;
     this.factors = factors.scores ? new Factors(fromKernel(factors)) : null;
+  }
+
+  takeRank() {
+    this.repaint();
+    this.marks.moveHandle();
+    this.marks.drawSpectra();
+    this.marks.writeCode();
+  }
+
+  takePixel() {
+    this.views.forEach((view) => view.mark());
+    this.marks.drawHoveredMean();
+    this.marks.drawModel();
+  }
+
+  /** Labels of all pixels, of the present rank where there are sets; null where none are shown. */
+  get labels() {
+    return this.sets ? this.sets.at(this.model.get("rank")) : this.onlyLabels;
+  }
+
+  /** The same, a label a block. */
+  get smallLabels() {
+    if (this.sets) return this.sets.smallAt(this.model.get("rank"));
+    return blockCorners(this.onlyLabels, this.shape, this.block);
   }
 
   /** What is to be seen: labels before layers, layers before values. */
@@ -113,13 +151,16 @@ class Core {
 
   /** Names and colours of what is seen at once; of layers, all or those that shine. */
   legend(onlyVisible = false) {
-    if (this.kind === "labels") {
-      const [names, palette] = [this.model.get("names"), this.model.get("palette")];
-      return names.map((name, k) => [name, palette[k] ?? "transparent"]);
-    }
+    if (this.kind === "labels") return this.labelLegend();
     if (!this.layers || (onlyVisible && this.kind !== "composite")) return [];
     const all = this.layers.names.map((name, k) => [name, this.layers.colors[k]]);
     return all.filter((_, k) => !onlyVisible || this.visible[k]);
+  }
+
+  labelLegend() {
+    const [names, palette] = [this.model.get("names"), this.model.get("palette")];
+    const shown = this.sets ? this.sets.namesAt(this.model.get("rank"), names) : names;
+    return shown.map((name, k) => [name, palette[k] ?? "transparent"]);
   }
 
   /** How far blocks reach beyond the map, to the right and down. */
@@ -132,12 +173,12 @@ class Core {
   async open() {
     const factors = this.model.get("factors");
     if (factors.blocks) this.factors = new Factors(await fromPage(factors, this.shape));
-    this.read();
+    await this.read();
     const { pixels = [], values, deflated } = this.model.get("pins");
     const counts = pixels.length ? floats(deflated ? await inflate(values) : values) : [];
     const n = counts.length / pixels.length;
     this.pins = new Map(pixels.map((pixel, i) => [this.flat(pixel), counts.subarray(i * n, (i + 1) * n)]));
-    await this.connect();
+    await this.marks.connect();
   }
 
   get probed() {
@@ -201,10 +242,7 @@ class Core {
 
   /** Words for what a pixel holds. */
   textAt(at) {
-    if (this.labels) {
-      const label = this.labels[at];
-      return label === NO_LABEL ? "left out" : (this.model.get("names")[label] ?? String(label));
-    }
+    if (this.labels) return this.labelText(this.labels[at]);
     if (this.kind === "values") {
       const value = this.values().values[at];
       const unit = this.factors || !Number.isFinite(value) ? "" : this.model.get("unit");
@@ -215,46 +253,15 @@ class Core {
     return seen.filter((_, k) => this.visible[k]).join(", ") || "no layer is shown";
   }
 
-  /** Find the marks to move: references to other widgets, by what they show. */
-  async connect() {
-    for (const [role, reference] of Object.entries(this.model.get("followers"))) {
-      const id = reference.replace("IPY_MODEL_", "");
-      this.followers[role] = await this.model.widget_manager.get_model(id);
-    }
-    const { handle, residual, kernel } = this.followers;
-    // Later, not inside the change: a mark does not redraw what changes while it is changing.
-    handle?.on("change:x", () => queueMicrotask(() => this.followHandle()), this);
-    residual?.on("change:index", () => this.model.set("residual", RESIDUALS[residual.get("index")]), this);
-    if (kernel && !kernel.comm_live) this.doWithoutKernel(kernel);
-    this.moveHandle();
-    this.drawSpectrum();
-  }
-
-  /** Say of a control that needs Python that it does, and show which pixels have their counts here. */
-  doWithoutKernel(control) {
-    this.hasKernel = false;
-    control.set({ disabled: true, description: `${control.get("description")} ${NEEDS_PYTHON}` });
-    control.get("layout").set("width", "auto");
-    this.writeCode();
+  labelText(label) {
+    if (this.sets && !this.sets.isKnown(this.model.get("rank"))) return "no labels yet";
+    return label === NO_LABEL ? "left out" : (this.labelLegend()[label]?.[0] ?? String(label));
   }
 
   close() {
     for (const [name, act] of this.heard) this.model.off(name, act);
     clearTimeout(this.saving);
-    clearTimeout(this.waiting);
-    for (const role of ["handle", "residual"]) this.followers[role]?.off(null, null, this);
-  }
-
-  writeCode() {
-    const code = this.model.get("code");
-    if (code) this.followers.code?.set("value", code.replace("{rank}", this.model.get("rank")));
-  }
-
-  /** Take the rank from where the handle was dragged to, and snap it to a whole one. */
-  followHandle() {
-    const [position] = this.followers.handle.get("x");
-    this.setRank(Math.round(position));
-    this.moveHandle();
+    this.marks.close();
   }
 
   setRank(rank) {
@@ -262,16 +269,6 @@ class Core {
     if (whole === this.model.get("rank")) return;
     this.model.set("rank", whole);
     this.model.save_changes();
-  }
-
-  moveHandle() {
-    const rank = this.model.get("rank");
-    for (const [role, size] of [["handle", 1], ["line", 2]]) {
-      const mark = this.followers[role];
-      if (!mark || mark.get("x")[0] === rank) continue;
-      mark.set("x", new Float64Array(size).fill(rank));
-      mark.save_changes();
-    }
   }
 
   setPixel(name, pixel) {
@@ -283,45 +280,6 @@ class Core {
       clearTimeout(this.saving);
       this.saving = setTimeout(() => this.model.save_changes(), REST);
     }
-  }
-
-  drawSpectrum() {
-    if (!this.factors) return;
-    const spectrum = this.factors.spectrum(this.flat(this.probed), this.model.get("rank"));
-    const height = spectrum.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    this.draw(this.followers.model, spectrum, FINEST * height);
-    this.drawCounts();
-  }
-
-  /** Show the counts of the probed pixel; counts of another one are worse than none. */
-  drawCounts() {
-    if (!this.factors) return; // a plain map has no spectra
-    clearTimeout(this.waiting);
-    const { pixel, values } = this.model.get("counts");
-    const at = this.flat(this.probed);
-    const known = this.pins.get(at) ?? (pixel && this.flat(pixel) === at ? floats(values) : null);
-    if (known) this.showCounts(Float64Array.from(known), false);
-    else {
-      const nothing = new Float64Array(this.factors.nChannels).fill(NaN);
-      const patience = this.hasKernel ? STALE_AFTER : 0;
-      this.waiting = setTimeout(() => this.showCounts(nothing, true), patience);
-    }
-  }
-
-  /** Draw a curve with as few points as show it: the page paints it at every step of the pointer. */
-  draw(line, values, tolerance) {
-    if (!line) return;
-    const visible = values.some(Number.isFinite); // a curve of nothing but gaps is no path
-    if (!visible) return line.set({ visible });
-    const { axis } = this.factors;
-    const kept = corners(axis, values, tolerance);
-    line.set({ visible, x: Float64Array.from(kept, (c) => axis[c]), y: Float64Array.from(kept, (c) => values[c]) });
-  }
-
-  showCounts(counts, areMissing) {
-    this.draw(this.followers.counts, counts, 0);
-    this.countsAreMissing = areMissing;
-    this.views.forEach((view) => view.tell());
   }
 
   repaint() {

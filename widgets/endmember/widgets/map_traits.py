@@ -32,6 +32,17 @@ def make_values(values):
 
 def make_labels(labels, palette=None, names=None):
     """Return the traits that show labels."""
+    steps, n_labels = label_steps(labels)
+    return {
+        "shape": steps.shape,
+        "labels": steps.tobytes(),
+        "palette": enough("palette", palette, n_labels, label_colors),
+        "names": enough("names", names, n_labels, numbers),
+    }
+
+
+def label_steps(labels):
+    """Return labels as the bytes of a map, and how many there are."""
     labels = np.asarray(labels)
     _check_flat("labels", labels)
     if labels.dtype.kind not in "iub" or labels.min() < -1 or labels.max() >= NO_LABEL:
@@ -39,13 +50,7 @@ def make_labels(labels, palette=None, names=None):
             f"labels are {labels.dtype} from {labels.min()} to {labels.max()}; give whole numbers "
             f"from 0 to {NO_LABEL - 1}, and -1 for hidden pixels."
         )
-    n_labels = int(labels.max()) + 1
-    return {
-        "shape": labels.shape,
-        "labels": np.where(labels < 0, NO_LABEL, labels).astype(np.uint8).tobytes(),
-        "palette": enough("palette", palette, n_labels, label_colors),
-        "names": enough("names", names, n_labels, _numbers),
-    }
+    return np.where(labels < 0, NO_LABEL, labels).astype(np.uint8), int(labels.max()) + 1
 
 
 def make_layers(maps, names=None, colors=None, lows=None, highs=None, visible=None, shown=None):
@@ -68,7 +73,7 @@ def make_layers(maps, names=None, colors=None, lows=None, highs=None, visible=No
         "lows": ends[:, 0].tolist(),
         "highs": ends[:, 1].tolist(),
         "colors": check_colors("colors", enough("colors", colors, n_maps, label_colors)),
-        "names": [str(name) for name in enough("names", names, n_maps, _numbers)],
+        "names": [str(name) for name in enough("names", names, n_maps, numbers)],
         "fixed": [lows is not None, highs is not None],
     }
     visible = enough("visible", visible, n_maps, lambda n: [True] * n)
@@ -115,7 +120,8 @@ def enough(what, given, n_needed, default=None):
     return list(given)
 
 
-def _numbers(n_names):
+def numbers(n_names):
+    """Return names for what has none: its numbers."""
     return [str(k) for k in range(n_names)]
 
 

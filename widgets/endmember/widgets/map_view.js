@@ -209,7 +209,7 @@ class View {
     const image = new ImageData(this.data.width, this.data.height);
     const pixels = new Uint32Array(image.data.buffer);
     if (core.kind === "values") this.paintValues(pixels);
-    else if (core.kind === "labels") paintLabels(pixels, blockCorners(core.labels, core.shape, core.block), core.model.get("palette"));
+    else if (core.kind === "labels") paintLabels(pixels, core.smallLabels, core.model.get("palette"));
     else core.layers.paint(pixels, core.visible, core.model.get("percentiles").map((share) => share / 100));
     this.data.getContext("2d").putImageData(image, 0, 0);
     this.root.dataset.kind = core.kind;
@@ -245,11 +245,11 @@ class View {
 
   captionText() {
     const [rank, last] = [this.core.model.get("rank"), this.core.factors?.nComponents];
-    const words = { "{rank}": rank, "{next}": rank + 1, "{last}": last };
+    const words = { "{rank}": rank, "{next}": rank + 1, "{last}": last, "{s}": rank === 1 ? "" : "s" };
     const { model } = this.core;
     const caption = model.get("captions")[model.get("residual")] ?? model.get("caption");
     if (rank >= last && caption.includes("{next}")) return `rank ${rank}: no component is kept beyond`;
-    const filled = caption.replace(/{rank}|{next}|{last}/g, (word) => words[word]);
+    const filled = caption.replace(/{rank}|{next}|{last}|{s}/g, (word) => words[word]);
     return rank + 1 === last ? filled.replace(`components ${last} to ${last} hold`, `component ${last} holds`) : filled;
   }
 

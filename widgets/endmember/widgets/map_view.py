@@ -10,6 +10,7 @@ import numpy as np
 import traitlets as tl
 from ipywidgets import Widget, widget_serialization
 
+from endmember.widgets.map_labels import make_label_sets
 from endmember.widgets.map_traits import check_colors, make_labels, make_layers, make_values
 from endmember.widgets.pixels import check_inside
 from endmember.widgets.regions import check_region, mask_of
@@ -18,13 +19,21 @@ HERE = Path(__file__).parent
 # One module on the page, in this order.
 SCRIPTS = (
     "map_paint.js",
+    "map_labels.js",
     "map_factors.js",
     "map_regions.js",
     "map_controls.js",
+    "map_marks.js",
     "map_core.js",
     "map_view.js",
 )
-NOTHING: dict[str, object] = {"values": b"", "value_range": None, "labels": b"", "layers": {}}
+NOTHING: dict[str, object] = {
+    "values": b"",
+    "value_range": None,
+    "labels": b"",
+    "label_sets": {},
+    "layers": {},
+}
 
 
 class Hearing(Widget):
@@ -80,9 +89,10 @@ class MapView(Hearing, anywidget.AnyWidget):
         Components of the model that the residual map and the model spectrum use.
     residual : {"leading", "all"}
         Whether the residual is what the next components hold, or what all channels do.
+    caption : str
+        What stands over the map; ``{rank}``, ``{next}`` and ``{last}`` are filled in.
     captions : dict
-        What stands over each residual instead of `caption`; ``{rank}``, ``{next}`` and ``{last}``
-        are filled in.
+        What stands over each residual instead of `caption`, filled in likewise.
     pins : dict
         ``pixels`` whose raw counts the page holds, and their ``values``: without a kernel there
         are no others.
@@ -131,6 +141,7 @@ class MapView(Hearing, anywidget.AnyWidget):
         sync=True
     )
     labels = tl.Bytes().tag(sync=True)
+    label_sets = tl.Dict().tag(sync=True)
     palette = tl.List(tl.Unicode()).tag(sync=True)
     names = tl.List(tl.Unicode()).tag(sync=True)
     layers = tl.Dict().tag(sync=True)
@@ -206,6 +217,49 @@ class MapView(Hearing, anywidget.AnyWidget):
         """
         self._replace(make_labels(labels, palette, names))
 
+    def set_label_sets(self, sets, palette=None, names=None, spectra=None):
+        """Show a map of labels for every rank, and nothing else.
+
+        The page holds them all and paints the one of the present `rank`: it answers at once, with
+        or without a kernel. ``max_rank`` becomes the number of sets. ``{rank}`` in the caption is
+        filled in, and ``{s}`` is an s unless the rank is 1: ``"{rank} cluster{s}"``.
+
+        Parameters
+        ----------
+        sets : list of array_like of int of shape (rows, columns)
+            Labels from 0 to 254 at rank 1, 2, ...; -1 marks hidden pixels. None stands for labels
+            that are not known yet. The shapes are that of the map.
+        palette : list of str, optional
+            Colour of each label, ``"#rrggbb"``; by default colours that everybody can tell apart.
+        names : list of str or list of list of str, optional
+            Name of each label, or such a list for each set; their numbers by default.
+        spectra : tuple of array_like, optional
+            The axis, of shape (n_channels,), in its unit, and a list with the mean spectra of each
+            set, of shape (n_labels, n_channels), in the unit of the figure. The page draws them:
+            all of the present rank on ``followers["means"]``, and that of the label under the
+            pointer, else of the chosen pixel, on ``followers["hovered"]``, both bqplot Lines in
+            the colours of the labels.
+
+        Raises
+        ------
+        ValueError
+            Where labels are no whole numbers or a shape is another one, or where there are too
+            few colours, names or spectra.
+
+        Examples
+        --------
+        >>> from endmember.widgets import MapView
+        >>> view = MapView(shape=(1, 3), caption="{rank} cluster{s}")
+        >>> view.set_label_sets([[[0, 0, 0]], [[0, 1, 1]]])
+        >>> view.max_rank
+        2
+        """
+        made = make_label_sets(sets, palette, names, spectra)
+        self._check_shape("the label sets", made["shape"])
+        with self.hold_sync():
+            self.rank = min(self.rank, len(sets))
+            self._replace(made)
+
     def set_layers(self, maps, names=None, colors=None, lows=None, highs=None):
         """Show several maps at once, and nothing else.
 
@@ -253,14 +307,8 @@ class MapView(Hearing, anywidget.AnyWidget):
     def _replace(self, made):
         """Take over in one message, so that the page never shows half of it."""
         self._check_shape("the new values", made.pop("shape"))
-        nothing: dict[str, object] = {
-            "values": b"",
-            "value_range": None,
-            "labels": b"",
-            "layers": {},
-        }
         with self.hold_sync():
-            for name, value in {**nothing, **made}.items():
+            for name, value in {**NOTHING, **made}.items():
                 setattr(self, name, value)
 
     def _check_shape(self, what, shape):
