@@ -12,7 +12,8 @@ import traitlets as tl
 from sklearn.mixture import GaussianMixture
 
 import endmember as em
-from endmember.widgets.cluster_ladder import Ladder, Recipe, inertia_of
+from endmember.core.cluster_recipe import Recipe
+from endmember.widgets.cluster_ladder import Ladder, inertia_of
 from endmember.widgets.cluster_plane import N_BINS, Plane, Steps
 from endmember.widgets.cluster_state import ClusterState
 from endmember.widgets.worker import Worker
@@ -263,10 +264,10 @@ def test_cancelling_answers_at_once_and_computing_goes_on(scene, monkeypatch):
     waiting, entered = threading.Event(), threading.Event()
     climb = Ladder.climb
 
-    def slow(self, last, is_stopped, made):
+    def slow(self, last, made):
         entered.set()
         waiting.wait(10)
-        climb(self, last, is_stopped, made)
+        climb(self, last, made)
 
     monkeypatch.setattr(Ladder, "climb", slow)
     state = ClusterState(scene.image, max_k=3)
@@ -544,7 +545,7 @@ def test_sparse_and_dense_counts_make_the_same_clusters(scene, state):
     recipe = Recipe("raw", (), 3, "length", "k-means", 0, False)
     a, b = (Ladder(image, recipe, 2) for image in (scene.image, scene.image.to_sparse()))
     for ladder in (a, b):
-        ladder.climb(2, lambda: False, lambda share: None)
+        ladder.climb(2, lambda share: None)
     np.testing.assert_array_equal(a.labels[1], b.labels[1])
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import inspect
 
-from endmember.core.makers import check_replayable, data_argument, maker, not_default, settings_of
+from endmember.core.cluster_recipe import code_of_tuned
+from endmember.core.makers import (
+    OF_WIDGETS,
+    check_replayable,
+    data_argument,
+    maker,
+    not_default,
+    settings_of,
+)
 from endmember.core.settings import WORDS
 
 OPENERS = ("em.open(", "em.datasets.load(")  # what they return needs nobody's variables
@@ -17,12 +25,18 @@ def code_of(record):
     settings_of(record)  # refuses what cannot be written
     name = "image" if record.origin else "counts"
     steps = [f"{name} = {_step_code(name, step)}" for step in record.steps]
-    result = f"result = {_call(record, name)}"
-    imports = ["import endmember as em"]
-    if "np." in result:
-        imports.insert(0, "import numpy as np")
-    lines = [*imports, "", *_comments(record), *_loading(record), *steps, result]
+    imports, calls = _calls(record, name)
+    lines = [*imports, "", *_comments(record), *_loading(record), *steps, *calls]
     return "\n".join(lines) + "\n"
+
+
+def _calls(record, name):
+    """Return the imports, and the lines that do the work."""
+    if record.estimator in OF_WIDGETS:
+        return code_of_tuned(record)
+    result = f"result = {_call(record, name)}"
+    numpy = ["import numpy as np"] if "np." in result else []
+    return [*numpy, "import endmember as em"], [result]
 
 
 def _comments(record):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from endmember.core.citations import METHODS, cited
 from endmember.core.makers import not_default
 
@@ -17,6 +19,8 @@ ALWAYS = {  # said whether or not it is a default
     "features": "features: {}",
 }
 MOST_VALUES = 8  # of a list or an array, that are written out
+SILENT = ("random_state", "seed")  # the seed is said last
+SILENT_OF_TUNERS = ("k", "algorithm", "names", "ratio")  # said elsewhere, or no part of the work
 NAMES = {
     "numpy": "NumPy",
     "scipy": "SciPy",
@@ -27,7 +31,7 @@ NAMES = {
 
 def methods_of(record):
     """Return the paragraph; see :meth:`Record.methods`."""
-    works = cited(record)
+    works = cited(_as_cited(record))
     numbers = f" [{', '.join(str(i + 1) for i in range(len(works)))}]" if works else ""
     sentences = [
         *_steps(record),
@@ -40,6 +44,14 @@ def methods_of(record):
     return "\n".join([paragraph, *([""] if listed else []), *listed])
 
 
+def _as_cited(record):
+    """Return the record of the method behind a widget."""
+    if record.estimator != "ClusterTuner" or record.parameters["algorithm"] != "k-means":
+        return record
+    settings = {"init": "k-means++", "features": record.parameters["features"]}
+    return replace(record, estimator="KMeans", parameters=settings)
+
+
 def _counts(record):
     n_pixels, n_channels = record.data["shape"]
     what = "maps" if record.estimator == "relative_entropy" else "channels"
@@ -50,14 +62,24 @@ def _counts(record):
 
 def _did(record):
     known = METHODS.get(record.estimator)
+    if record.estimator == "ClusterTuner":
+        return f"divided into {record.parameters['k']} clusters by {_divider(record)}"
     return known.did if known else f"analysed with {record.estimator}"
+
+
+def _divider(record):
+    is_mixture = record.parameters["algorithm"] != "k-means"
+    return "a mixture of Gaussians" if is_mixture else "k-means"
 
 
 def _with(record):
     """Return the settings that matter, in words."""
     told = {name: record.parameters[name] for name in ALWAYS if name in record.parameters}
     told |= not_default(record.estimator, record.parameters)
-    told = {k: v for k, v in told.items() if v is not None and k not in ("random_state", "seed")}
+    silent = SILENT + SILENT_OF_TUNERS * (record.estimator == "ClusterTuner")
+    if told.get("features", "pca") != "pca":
+        silent += ("n_components",)
+    told = {k: v for k, v in told.items() if v is not None and k not in silent}
     words = [_worded(name, value) for name, value in told.items()]
     if record.method == "partial_fit":
         words.append("in blocks of pixels")

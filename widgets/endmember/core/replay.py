@@ -21,7 +21,13 @@ from endmember.core.decomposition import Decomposition
 from endmember.core.entropy import as_maps
 from endmember.core.image import SpectrumImage
 from endmember.core.kmeans import KMeans
-from endmember.core.makers import check_replayable, data_argument, maker, settings_of
+from endmember.core.makers import (
+    OF_WIDGETS,
+    check_replayable,
+    data_argument,
+    maker,
+    settings_of,
+)
 from endmember.core.progress import check_callback
 from endmember.core.record import Record, form_of
 from endmember.core.sources import as_spectrum_image
@@ -144,6 +150,8 @@ class Job:
         """Return the counts of the record: data, or what the steps make of them."""
         if self.thing.__name__ != "relative_entropy":
             data = _as_data(data)
+        if self.record.estimator in OF_WIDGETS and getattr(data, "is_lazy", False):
+            data = data.to_sparse()  # as widgets do, which look at their counts again and again
         data = _in_form(data, self.record.form)
         if self._is_it(data):
             return data

@@ -3,49 +3,30 @@
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.mixture import GaussianMixture
-from sklearn.preprocessing import normalize, scale
 
-from endmember.core.cluster_features import cluster_features
-from endmember.core.clusters import FEWER, MOST_EXACT, MOST_MIXED, cluster_sweep
-from endmember.core.kmeans import KMeans, check_distinct
-from endmember.core.label_maps import align_labels, mean_spectra, remove_small_areas
-from endmember.core.progress import CancelledError
-from endmember.core.silhouette import silhouette
-from endmember.core.thinning import thin
+from endmember.core.cluster_recipe import image_lines, map_of, recipe_features
+from endmember.core.kmeans import check_distinct
+from endmember.core.label_maps import align_labels, mean_spectra
+from endmember.core.points import as_rows
 from endmember.widgets.cluster_plane import Steps
+from endmember.widgets.cluster_watch import (
+    Watch,
+    bic_of,
+    completed,
+    fit_mixture,
+    fit_points,
+    gap_of,
+    halved,
+    sampled_silhouettes,
+    watched_points,
+)
 
-ALGORITHMS = ("k-means", "gaussian mixture")
-NORMALISATIONS = ("none", "spread", "length")
 ON_REQUEST = ("gap", "bic")  # they take long
-FEW_FOR_WIDE = 1_000  # pixels whose silhouettes are taken where distances run over many features
 MOST_KEPT = 32  # maps, and as many sets of mean spectra
 N_REFERENCES = 5  # of the gap
-MIXTURE_ROUNDS = 500
-
-
-class Recipe(NamedTuple):
-    """What clusters follow from, but for their number."""
-
-    features: str
-    lines: tuple  # of names, or of (name, window)
-    n_components: int
-    normalisation: str
-    algorithm: str
-    seed: int
-    held_out: bool
-
-    def given(self):
-        """Return the settings of :func:`cluster_features` that matter for the kind."""
-        if self.features == "pca":
-            return {"n_components": self.n_components}
-        if self.features == "raw" or not self.lines:
-            return {}
-        return {"lines": as_lines(self.lines)}
 
 
 class Ladder:
@@ -59,23 +40,38 @@ class Ladder:
         How they are clustered.
     max_k : int
         The last number of clusters.
+    is_stopped : callable, optional
+        Tells whether the work is to stop; looked at until :meth:`listen` names another.
+
+    Raises
+    ------
+    CancelledError
+        Where it was stopped.
     """
 
-    def __init__(self, image, recipe, max_k):
+    def __init__(self, image, recipe, max_k, is_stopped=lambda: False):
         self.recipe, self.max_k = recipe, max_k
-        self.clustered, self.judged = image, image
+        self.watch = Watch(is_stopped)
+        self.clustered = self.judged = image
         if recipe.held_out:
-            self.clustered, self.judged = thin(image, 0.5, recipe.seed)
+            self.clustered, self.judged = halved(image, recipe.seed, self.watch)
         self.labels, self.models, self.inertia = [], [], []
         self.silhouettes: dict = {}
         self.curves: dict = {}
         self.words: list = []
         self._maps: dict = {}
         self._means: dict = {}
-        self._line_counts: dict = {}
+        self._line_counts: list = []
         self._steps: dict = {}
         self._widest: np.ndarray | None = None
+        self._points = None
+        self.watch.check()
         self.rows = self._listening(self._features)
+        self.watch.check()
+
+    def listen(self, is_stopped):
+        """Stop from now on where another job is told to."""
+        self.watch.is_stopped = is_stopped
 
     @property
     def n_found(self):
@@ -89,7 +85,7 @@ class Ladder:
 
     # climbing
 
-    def climb(self, last, is_stopped, made):
+    def climb(self, last, made):
         """Find the clusters that are missing up to `last`; `made` is told the share of each k.
 
         Raises
@@ -100,89 +96,80 @@ class Ladder:
         while self.n_found < min(last, self.max_k):
             k = self.n_found + 1
             try:
-                self._listening(self._add, k, is_stopped, made)
+                self._listening(self._add, k, made)
             except ValueError as error:
                 if k == 1:
                     raise
                 self.max_k = k - 1
                 self.words.append(str(error))
-            check(is_stopped)
+            self.watch.check()
 
-    def add_silhouettes(self, k, is_stopped):
+    def add_silhouettes(self, k):
         """Compute the silhouettes for `k` clusters, where they are missing."""
-        if k < 2 or k in self.silhouettes or np.unique(self.labels[k - 1]).size < 2:
-            return
-        n_pixels, n_features = self.rows.shape
-        n_sampled = FEWER if n_pixels > MOST_EXACT else None
-        if n_features > MOST_MIXED and n_pixels > FEW_FOR_WIDE:
-            n_sampled = FEW_FOR_WIDE
-        self.silhouettes[k] = silhouette(
-            self.rows,
-            self.labels[k - 1],
-            n_sampled=n_sampled,
-            seed=self.recipe.seed,
-            callback=lambda _: is_stopped(),
-        )
+        labels = self.labels[k - 1]
+        if k > 1 and k not in self.silhouettes and np.unique(labels).size > 1:
+            self.silhouettes[k] = sampled_silhouettes(
+                self.rows, labels, self.recipe.seed, self.watch
+            )
 
-    def add_curve(self, criterion, is_stopped, made):
+    def add_curve(self, criterion, made):
         """Compute the gap or the BIC for every number of clusters, where it is missing."""
-        if criterion not in ON_REQUEST or criterion in self.curves:
-            return
-        if criterion == "bic" and self.recipe.algorithm == "gaussian mixture":
+        if criterion in ON_REQUEST and criterion not in self.curves:
+            find = {"gap": self._gap, "bic": self._bic}[criterion]
+            self.curves[criterion] = self._listening(find, made)
+
+    def _gap(self, made):
+        how = (self.recipe.seed, self.watch, made, N_REFERENCES)
+        values, errors = gap_of(self.rows, self._inertia_of_kmeans(), *how)
+        is_enough = values[:-1] >= values[1:] - errors[1:]
+        best = int(is_enough.argmax()) + 1 if is_enough.any() else values.size
+        return values, errors, best
+
+    def _inertia_of_kmeans(self):
+        """Return what the gap compares, whatever algorithm was chosen."""
+        models = self.models
+        if self.recipe.algorithm != "k-means":
+            points, ks = watched_points(self.rows, self.watch), range(1, self.n_found + 1)
+            models = [fit_points(points, k, self.recipe.seed, self.watch)[0] for k in ks]
+        return [model.inertia_ for model in models]
+
+    def _bic(self, made):
+        if self.recipe.algorithm == "gaussian mixture":
             points = dense(self.rows)
             values = np.array([model.bic(points) for model in self.models])
-            self.curves["bic"] = values, np.zeros_like(values), int(values.argmin()) + 1
-            return
-
-        def heard(progress):
-            made(progress.fraction)
-            return is_stopped()
-
-        sweep = self._listening(
-            cluster_sweep,
-            self.rows,
-            range(1, self.n_found + 1),
-            criteria=(criterion,),
-            n_references=N_REFERENCES,
-            seed=self.recipe.seed,
-            callback=heard,
-        )
-        values = getattr(sweep, criterion)
-        errors = sweep.gap_stderr if criterion == "gap" else np.zeros_like(values)
-        self.curves[criterion] = values, errors, sweep.best[criterion]
+        else:
+            values = bic_of(self.rows, self.n_found, self.recipe.seed, self.watch, made)
+        return values, np.zeros_like(values), int(values.argmin()) + 1
 
     def _features(self):
-        recipe = self.recipe
-        rows = cluster_features(self.clustered, recipe.features, **recipe.given())
-        rows = normalised(rows, recipe.normalisation)
-        if recipe.algorithm == "gaussian mixture" and rows.shape[1] > MOST_MIXED:
-            raise ValueError(
-                f"{rows.shape[1]} features have too many covariances for a mixture of Gaussians; "
-                "choose lines or principal components, or k-means."
-            )
-        return rows
+        callback = self.watch.heard()
+        return as_rows(recipe_features(self.clustered, self.recipe, callback))
 
-    def _add(self, k, is_stopped, made):
+    def _add(self, k, made):
         check_distinct(self.rows, k)
-        if self.recipe.algorithm == "k-means":
-
-            def heard(progress):
-                made(progress.fraction)
-                return is_stopped()
-
-            model = KMeans(k, random_state=self.recipe.seed, callback=heard).fit(self.rows)
-            check(is_stopped)  # it keeps the best so far where it is stopped
-            model.set_params(callback=None)
-            labels = model.labels_
-        else:
-            points = dense(self.rows)
-            model = mixture(k, self.recipe.seed).fit(points)
-            labels = model.predict(points)
-            made(1.0)
-        labels = align_labels(labels, self.labels[-1] if self.labels else labels)
+        model, found = self._divided(k, made)
+        labels = align_labels(found, self.labels[-1] if self.labels else found)
         self.models.append(model)
         self.inertia.append(inertia_of(self.rows, labels))
         self.labels.append(labels)
+
+    def _divided(self, k, made):
+        """Return a model of k clusters, and what it calls each pixel."""
+        seed = self.recipe.seed
+        if self.recipe.algorithm == "gaussian mixture":
+            points = dense(self.rows)
+            model = fit_mixture(points, k, seed, self.watch)
+            return model, model.predict(points)
+        if self._points is None:
+            self._points = watched_points(self.rows, self.watch)
+        model, is_at_rest = fit_points(self._points, k, seed, self.watch, made)
+        if not is_at_rest:
+            self.words.append(f"k-means of {k} clusters stopped while pixels still moved.")
+        return model, model.labels_
+
+    def model(self, k):
+        """Return the fitted estimator of `k` clusters, as its own `fit` would leave it."""
+        return completed(self.models[k - 1], self.rows)
 
     def _listening(self, work, *given, **settings):
         """Do work, and keep the words of its warnings for those who look at a widget."""
@@ -200,39 +187,26 @@ class Ladder:
         """Whether the map and the spectra of these are made."""
         return (k, min_area) in self._maps and (k, min_area) in self._means
 
-    def label_map(self, k, min_area, shape):
+    def label_map(self, k, min_area):
         """Return the map of clusters, -1 where pixels are hidden."""
-        return kept(self._maps, (k, min_area), lambda: self._label_map(k, min_area, shape))
+        return kept(self._maps, (k, min_area), lambda: self._label_map(k, min_area))
 
-    def means(self, k, min_area, shape):
+    def means(self, k, min_area):
         """Return the mean spectra of the clusters, of counts that they were judged by."""
-        return kept(self._means, (k, min_area), lambda: self._mean_spectra(k, min_area, shape))
+        return kept(self._means, (k, min_area), lambda: self._mean_spectra(k, min_area))
 
-    def _label_map(self, k, min_area, shape):
-        labels = self.clustered.fold(self.labels[k - 1].astype(np.int64))
-        labels = np.nan_to_num(labels, nan=-1).astype(np.int64).reshape(shape)
-        return remove_small_areas(labels, min_area) if min_area > 1 else labels
+    def _label_map(self, k, min_area):
+        return map_of(self.clustered, self.labels[k - 1], min_area)
 
-    def _mean_spectra(self, k, min_area, shape):
-        labels = self.label_map(k, min_area, shape).reshape(self.judged.navigation_shape)
+    def _mean_spectra(self, k, min_area):
+        labels = self.label_map(k, min_area).reshape(self.judged.navigation_shape)
         return mean_spectra(self.judged, labels)
 
-    def ratios(self, k, min_area, shape, ratio, *, held_out=False):
-        """Return of every cluster the ratio of two lines and its error; None where it has none."""
-        labels = self.label_map(k, min_area, shape)
-        labels = labels[labels >= 0] if self.judged.mask is not None else labels.ravel()
-        above, below = (self._counts_of(name, held_out) for name in ratio)
-        sums = [[np.bincount(labels, line, minlength=k)] for line in (above, below)]
-        return [ratio_of(a, b) for a, b in zip(*np.concatenate(sums), strict=True)]
-
-    def _counts_of(self, name, held_out):
-        """Return the counts of every visible pixel in a line."""
-        if held_out not in self._line_counts:
-            image = self.judged if held_out else self.clustered
-            lines = as_lines(self.recipe.lines)
-            counts = cluster_features(image, "lines", lines=lines)
-            self._line_counts[held_out] = dict(zip(lines, counts.T, strict=True))
-        return self._line_counts[held_out][name]
+    def line_counts(self):
+        """Return the counts of every visible pixel in each line, clustered and judged."""
+        if not self._line_counts:
+            self._line_counts = [image_lines(i, self.recipe) for i in (self.clustered, self.judged)]
+        return self._line_counts
 
     def steps(self, i):
         """Return one of the features in steps, to be drawn against another."""
@@ -248,6 +222,15 @@ class Ladder:
             means, squares = (np.asarray(v.mean(axis=0)).ravel() for v in (rows, squares))
             self._widest = np.argsort(means**2 - squares, kind="stable")
         return self._widest
+
+    def silhouettes_of(self, k):
+        """Return the silhouettes of every cluster, highest first; none where there is one."""
+        if k not in self.silhouettes:
+            return []
+        each, labels = self.silhouettes[k], self.labels[k - 1]
+        known = np.isfinite(each)
+        each, labels = each[known], labels[known]
+        return [np.sort(each[labels == cluster])[::-1] for cluster in range(k)]
 
     def curve(self, criterion):
         """Return a criterion for every number of clusters, its errors, and the k it prefers."""
@@ -274,24 +257,6 @@ def kept(store, key, make):
     return found
 
 
-def check(is_stopped):
-    """Raise where the work is to stop."""
-    if is_stopped():
-        raise CancelledError("clustering was cancelled.")
-
-
-def mixture(k, seed):
-    """Return a mixture of Gaussians, as :func:`code_of` spells it."""
-    return GaussianMixture(k, max_iter=MIXTURE_ROUNDS, random_state=seed)
-
-
-def normalised(rows, how):
-    """Return features over their spread, pixels over their length, or what came."""
-    if how == "spread":
-        return scale(rows, with_mean=False)
-    return normalize(rows) if how == "length" else rows
-
-
 def dense(rows):
     """Return rows as an array."""
     return rows.toarray() if sp.issparse(rows) else rows
@@ -306,60 +271,3 @@ def inertia_of(rows, labels):
     sums = dense(members @ rows)
     seen = sizes > 0
     return float(max(0.0, squares - ((sums[seen] ** 2).sum(axis=1) / sizes[seen]).sum()))
-
-
-def ratio_of(above, below):
-    """Return the ratio of two counts with its error, None where one of them is none."""
-    if not (above > 0 and below > 0):
-        return None
-    ratio = float(above / below)
-    return ratio, ratio * float(np.sqrt(1 / above + 1 / below))
-
-
-def as_lines(lines):
-    """Return lines as :func:`line_maps` takes them: a list of names, or windows by name."""
-    return list(lines) if isinstance(lines[0], str) else dict(lines)
-
-
-def spelled(value):
-    """Spell a setting as it is written by hand."""
-    text = repr(value)
-    return text if '"' in text or "\\" in text else text.replace("'", '"')
-
-
-def code_of(recipe, image_code, k, min_area):
-    """Return the lines that make clusters without a widget."""
-    extra, steps = [], []
-    source = judged = "image"
-    if recipe.held_out:
-        steps.append(f"kept, left = em.thin(image, 0.5, seed={recipe.seed})")
-        source, judged = "kept", "left"
-    given = "".join(f", {name}={spelled(value)}" for name, value in recipe.given().items())
-    steps.append(f'features = em.cluster_features({source}, "{recipe.features}"{given})')
-    if recipe.normalisation == "spread":
-        extra.append("from sklearn.preprocessing import scale")
-        steps.append("features = scale(features, with_mean=False)")
-    if recipe.normalisation == "length":
-        extra.append("from sklearn.preprocessing import normalize")
-        steps.append("features = normalize(features)")
-    if recipe.algorithm == "k-means":
-        steps += [
-            f"sweep = em.cluster_sweep(features, range(1, {k + 1}), criteria=(), "
-            f"seed={recipe.seed})",
-            f"labels = image.fold(sweep.labels_of({k}))",
-        ]
-    else:
-        extra.append("from sklearn.mixture import GaussianMixture")
-        steps += [
-            f"for k in range(1, {k + 1}):",
-            f"    mixture = GaussianMixture(k, max_iter={MIXTURE_ROUNDS}, "
-            f"random_state={recipe.seed})",
-            "    found = mixture.fit_predict(features)",
-            "    names = found if k == 1 else em.align_labels(found, names)",
-            "labels = image.fold(names)",
-        ]
-    if min_area > 1:
-        steps.append(f"labels = em.remove_small_areas(labels, {min_area})")
-    steps.append(f"spectra = em.mean_spectra({judged}, labels)")
-    head = ["import endmember as em", *sorted(extra)]
-    return "\n".join([*head, "", f"image = {image_code}", *steps, ""])

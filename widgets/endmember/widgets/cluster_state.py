@@ -5,29 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import traitlets as tl
 
 from endmember.core.cluster_features import KINDS
-from endmember.core.image import SpectrumImage
-from endmember.core.label_maps import MeanSpectra
-from endmember.core.line_maps import line_maps
-from endmember.core.progress import CancelledError
-from endmember.core.record import Record, record_of
-from endmember.core.sources import as_spectrum_image
-from endmember.widgets.cluster_ladder import (
+from endmember.core.cluster_recipe import (
     ALGORITHMS,
     NORMALISATIONS,
-    ON_REQUEST,
-    Ladder,
-    Recipe,
-    as_lines,
-    check,
-    code_of,
+    default_names,
+    ratio_rows,
+    recipe_code,
+    recipe_of,
+    tuned,
 )
+from endmember.core.image import SpectrumImage
+from endmember.core.label_maps import align_labels
+from endmember.core.line_maps import line_maps
+from endmember.core.progress import CancelledError
+from endmember.core.sources import as_spectrum_image
+from endmember.widgets.cluster_ladder import ON_REQUEST, Ladder
 from endmember.widgets.cluster_plane import Plane
 from endmember.widgets.pixels import check_inside
 from endmember.widgets.regions import check_region, mask_of
@@ -39,36 +36,8 @@ N_KEPT = 4  # results of other settings, to come back to at once
 MOST_NAMED = 24  # features to choose a plane from
 OFTEN = 0.1  # seconds between words of progress
 RECIPE = ("features", "n_components", "normalisation", "algorithm", "seed", "held_out")
-SETTINGS = (*RECIPE, "k", "min_area", "criterion", "ratio", "plane_axes", "pixel")
+SETTINGS = (*RECIPE, "k", "min_area", "criterion", "ratio", "plane_axes", "pixel", "names")
 CRITERIA = ("inertia", "silhouette", *ON_REQUEST)
-
-
-@dataclass(frozen=True, eq=False)
-class TunedClusters:
-    """Clusters as they were tuned.
-
-    Attributes
-    ----------
-    k : int
-        Number of clusters.
-    model : KMeans or GaussianMixture
-        The fitted estimator, whose own names of the clusters are other ones.
-    labels : ndarray of int, shape (rows, columns)
-        Cluster of every pixel after small areas were removed; -1 where pixels are hidden.
-    spectra : MeanSpectra
-        Mean spectra in counts a pixel, of the held-out counts where there are such.
-    ratios : list of dict
-        Of every cluster its pixels, and the ratio of two lines with its error.
-    record : Record
-        What made the result.
-    """
-
-    k: int
-    model: Any
-    labels: np.ndarray
-    spectra: MeanSpectra
-    ratios: list
-    record: Record
 
 
 class ClusterState(tl.HasTraits):
@@ -96,6 +65,9 @@ class ClusterState(tl.HasTraits):
         What clusters follow from; a change begins anew.
     min_area : int
         Pixels that an area must have to stay.
+    names : list of str
+        Names of the clusters, `max_k` of them. Where other settings find other clusters, names
+        that somebody gave stay with those that hold most of the same pixels.
     status : {"idle", "running", "stale", "error"}
         Whether what is shown follows from the settings.
     message : str
@@ -113,7 +85,9 @@ class ClusterState(tl.HasTraits):
     criterion = tl.Enum(CRITERIA, "silhouette")
     ratio = tl.Tuple(tl.Unicode(), tl.Unicode(), allow_none=True, default_value=None)
     plane_axes = tl.Tuple(tl.Int(min=0), tl.Int(min=0), allow_none=True, default_value=None)
+    names = tl.List(tl.Unicode())
     pixel = tl.Tuple(tl.Int(), tl.Int(), default_value=(0, 0))
+    hovered = tl.Tuple(tl.Int(), tl.Int(), allow_none=True, default_value=None)
     region = tl.Dict()
     plane_region = tl.Dict()
     status = tl.Enum(["idle", "running", "stale", "error"], "stale")
@@ -133,11 +107,13 @@ class ClusterState(tl.HasTraits):
         self._ladders: dict = {}
         self._ladder = None
         self._shown = (0, 1)  # number of clusters and smallest area of what is shown
+        self._named = None  # the recipe of the clusters that the names are of
         self._is_held = True
         super().__init__()
         self.set_trait("k", min(2, self.max_k))
         self.set_trait("features", self._first_features())
         self.set_trait("ratio", ratio)
+        self.set_trait("names", default_names(self.max_k))
         self.set_trait("pixel", tuple(int(n // 2) for n in self.shape))
         self._is_held = False
         if compute:
@@ -148,8 +124,7 @@ class ClusterState(tl.HasTraits):
     @property
     def recipe(self):
         """What clusters follow from, as set now."""
-        others = {name: getattr(self, name) for name in RECIPE}
-        return Recipe(lines=self.lines, **others)
+        return recipe_of(lines=self.lines, **{name: getattr(self, name) for name in RECIPE})
 
     @property
     def line_names(self):
@@ -162,7 +137,8 @@ class ClusterState(tl.HasTraits):
         k = self.k
         if ladder is not None and ladder.recipe == recipe:
             k, _ = self._wanted(ladder)
-        return code_of(recipe, self.image.code, k, self.min_area)
+        imports, steps = recipe_code(self.image, recipe, k, self.min_area, self.names[:k])
+        return "\n".join([*imports, "", f"image = {self.image.code}", *steps, ""])
 
     def settings(self):
         """Return all settings, as JSON has them."""
@@ -182,7 +158,10 @@ class ClusterState(tl.HasTraits):
             raise ValueError(f"settings hold {unknown}; these are known: {list(SETTINGS)}.")
         with self._together(), self.hold_trait_notifications():
             for name, value in settings.items():
-                setattr(self, name, tuple(value) if isinstance(value, list) else value)
+                is_pair = isinstance(value, list) and name != "names"
+                setattr(self, name, tuple(value) if is_pair else value)
+        if "names" in settings:
+            self._named = self.recipe
 
     # work
 
@@ -224,11 +203,32 @@ class ClusterState(tl.HasTraits):
 
     def label_map(self):
         """Return the cluster of every pixel, shape (rows, columns); -1 where it is hidden."""
-        return self._found().label_map(*self._shown, self.shape)
+        return self._found().label_map(*self._shown)
 
     def mean_spectra(self):
         """Return the mean spectra of the clusters, of held-out counts where these judge."""
-        return self._found().means(*self._shown, self.shape)
+        return self._found().means(*self._shown)
+
+    def shown_names(self):
+        """Return the names of the clusters that are shown."""
+        return self.names[: self.shown_k]
+
+    def steps_up(self):
+        """Return the maps and the mean spectra for 1, 2, ... clusters, as far as they are made.
+
+        Returns
+        -------
+        maps : ndarray of int, shape (n, rows, columns)
+            Clusters; -1 where pixels are hidden.
+        spectra : list of MeanSpectra
+            Those of every map.
+        """
+        ladder, min_area = self._found(), self._shown[1]
+        ks = range(1, ladder.n_found + 1)
+        made = [k for k in ks if ladder.holds(k, min_area)]
+        up = [k for i, k in enumerate(made) if k == i + 1]
+        maps = [ladder.label_map(k, min_area) for k in up]
+        return np.array(maps).reshape(-1, *self.shape), [ladder.means(k, min_area) for k in up]
 
     def curve(self):
         """Return the chosen criterion for k = 1, 2, ...: values, errors, and the k it prefers."""
@@ -236,12 +236,7 @@ class ClusterState(tl.HasTraits):
 
     def silhouettes(self):
         """Return the silhouettes of every cluster, highest first; none where there is one."""
-        ladder, k = self._found(), self.shown_k
-        if k not in ladder.silhouettes:
-            return []
-        each, labels = ladder.silhouettes[k], ladder.labels[k - 1]
-        each, labels = each[np.isfinite(each)], labels[np.isfinite(each)]
-        return [np.sort(each[labels == cluster])[::-1] for cluster in range(k)]
+        return self._found().silhouettes_of(self.shown_k)
 
     def ratios(self):
         """Return a dictionary for each cluster, its ratio of two lines with the counting error.
@@ -252,18 +247,15 @@ class ClusterState(tl.HasTraits):
             ``cluster``, ``n_pixels``, and of each kind of counts ``(ratio, error)``: ``clustered``
             are the counts that clusters were found on, ``held_out`` the others, or None.
         """
-        ladder, k = self._found(), self.shown_k
-        labels, where = self.label_map(), (*self._shown, self.shape)
-        sizes = np.bincount(labels[labels >= 0], minlength=k)
-        clustered = held_out = [None] * k
+        return self.ratios_of(self.shown_k)
+
+    def ratios_of(self, k):
+        """Return the same for another number of clusters."""
+        ladder = self._found()
+        labels, counted = ladder.label_map(k, self._shown[1]), None
         if self.ratio is not None:
-            clustered = ladder.ratios(*where, self.ratio)
-            if ladder.recipe.held_out:
-                held_out = ladder.ratios(*where, self.ratio, held_out=True)
-        return [
-            {"cluster": i, "n_pixels": int(size), "clustered": here, "held_out": there}
-            for i, (size, here, there) in enumerate(zip(sizes, clustered, held_out, strict=True))
-        ]
+            counted = ladder.line_counts()
+        return ratio_rows(labels, k, counted, self.ratio, held_out=ladder.recipe.held_out)
 
     def feature_names(self):
         """Return the names of the features, in their order."""
@@ -309,15 +301,21 @@ class ClusterState(tl.HasTraits):
             return self.plane().pixels_in(self.plane_region)
         return None
 
+    @property
+    def probed(self):
+        """The pixel whose counts are shown: the one under the pointer, else the chosen one."""
+        return self.hovered or self.pixel
+
     def chosen_spectrum(self):
         """Return the mean spectrum of the chosen pixels, else the counts of the pixel.
 
-        Of held-out counts where these judge, as all mean spectra are.
+        Of held-out counts where these judge, as all mean spectra are; of the pixel under the
+        pointer, where there is one.
         """
         image = self._ladder.judged if self._ladder else self.image
         chosen = self.chosen()
         if chosen is None or not chosen.any():
-            return image.spectrum(*self.pixel[-len(image.navigation_shape) :])
+            return image.spectrum(*self.probed[-len(image.navigation_shape) :])
         region = chosen.reshape(image.navigation_shape)
         return image.sum_spectrum(region) / np.count_nonzero(chosen)
 
@@ -335,15 +333,22 @@ class ClusterState(tl.HasTraits):
                 raise RuntimeError(
                     f"there are no clusters of these settings: {self.message or 'compute() them.'}"
                 )
-            ladder, labels = self._found(), self.label_map()
-            return TunedClusters(
-                self.shown_k,
-                ladder.models[self.shown_k - 1],
-                labels,
-                self.mean_spectra(),
-                self.ratios(),
-                self._record(labels),
+            ladder = self._found()
+            return tuned(
+                self.image,
+                ladder.recipe,
+                model=ladder.model(self.shown_k),
+                labels=self.label_map(),
+                spectra=self.mean_spectra(),
+                ratios=self.ratios(),
+                settings=self._made_by(),
             )
+
+    def _made_by(self):
+        """Return the settings that follow the clusters, as records keep them."""
+        (k, min_area), ratio = self._shown, self.ratio
+        ratio = None if ratio is None else list(ratio)
+        return {"k": k, "min_area": min_area, "ratio": ratio, "names": self.shown_names()}
 
     # settings
 
@@ -360,7 +365,23 @@ class ClusterState(tl.HasTraits):
     def _is_k(self, proposal):
         return self.check_k(proposal["value"])
 
-    @tl.validate("pixel")
+    @tl.validate("names")
+    def _are_names(self, proposal):
+        """Fill in the names that nobody gave."""
+        given = [name.strip() for name in proposal["value"]]
+        if len(given) > self.max_k:
+            raise tl.TraitError(
+                f"names are {len(given)}, but there are at most {self.max_k} clusters."
+            )
+        others = default_names(self.max_k)
+        return [name or others[i] for i, name in enumerate(given)] + others[len(given) :]
+
+    @tl.observe("names")
+    def _named_now(self, _=None):
+        if self._ladder is not None:
+            self._named = self._ladder.recipe
+
+    @tl.validate("pixel", "hovered")
     def _is_pixel(self, proposal):
         return check_inside(proposal["value"], self.shape)
 
@@ -436,14 +457,15 @@ class ClusterState(tl.HasTraits):
             return "lines"
         return "raw" if self.image.n_channels <= MANY_CHANNELS else "pca"
 
-    def ladder_for(self, recipe):
+    def ladder_for(self, recipe, is_stopped=lambda: False):
         """Return the clusters of a recipe, kept from before or begun."""
         if recipe in self._ladders:
             self._ladders[recipe] = self._ladders.pop(recipe)  # the latest last
         else:
-            self._ladders[recipe] = Ladder(self.image, recipe, self.max_k)
+            self._ladders[recipe] = Ladder(self.image, recipe, self.max_k, is_stopped)
         while len(self._ladders) > N_KEPT:
             del self._ladders[next(iter(self._ladders))]
+        self._ladders[recipe].listen(is_stopped)
         return self._ladders[recipe]
 
     def show(self, ladder):
@@ -451,9 +473,18 @@ class ClusterState(tl.HasTraits):
         with self.worker.lock:
             wanted = self._wanted(ladder)
             if ladder.holds(*wanted):
+                names = self._names_for(ladder, wanted)
                 self._ladder, self._shown = ladder, wanted
+                self.names, self._named = names, ladder.recipe
             if ladder is self._ladder:
                 self.version += 1
+
+    def _names_for(self, ladder, wanted):
+        """Return the names for clusters: where they are others, names stay with their pixels."""
+        if self._ladder is None or self._named == ladder.recipe:
+            return self.names
+        before = self._ladder.label_map(*self._shown)
+        return names_after(before, ladder.label_map(*wanted), self.names)
 
     def _found(self):
         if self._ladder is None:
@@ -463,12 +494,6 @@ class ClusterState(tl.HasTraits):
     def _visible(self):
         mask = self.image.mask
         return np.ones(self.shape, bool) if mask is None else ~mask.reshape(self.shape)
-
-    def _record(self, labels):
-        given = {**self.settings(), "lines": as_lines(self.lines) if self.lines else None}
-        return record_of(
-            "ClusterTuner", given, self.image.spectra, source=self.image, result={"labels": labels}
-        )
 
 
 class _Job:
@@ -487,7 +512,7 @@ class _Job:
             self._tell(is_stopped, status="error", message=str(error), seconds_left=None)
 
     def _work(self, is_stopped):
-        ladder = self.state.ladder_for(self.recipe)
+        ladder = self.state.ladder_for(self.recipe, is_stopped)
         shares = {"clusters": 0.5, "silhouettes": 0.3, "curve": 0.2}
         if self.criterion in ON_REQUEST and self.criterion not in ladder.curves:
             shares = {"clusters": 0.25, "silhouettes": 0.15, "curve": 0.6}
@@ -498,35 +523,38 @@ class _Job:
 
         self._climb(ladder, is_stopped, climbed)
         self._warm(ladder, is_stopped)
-        for k in range(1, ladder.n_found + 1):
-            check(is_stopped)
-            ladder.add_silhouettes(k, is_stopped)
-            self._come(is_stopped, shares["clusters"] + shares["silhouettes"] * k / ladder.n_found)
-        self._show(is_stopped, ladder)
-        start = shares["clusters"] + shares["silhouettes"]
-        ladder.add_curve(
-            self.criterion,
-            is_stopped,
-            lambda share: self._come(is_stopped, start + shares["curve"] * share),
-        )
-        self._show(is_stopped, ladder)
+        self._judge(ladder, is_stopped, shares)
         words = " ".join(ladder.words)
         self._tell(is_stopped, status="idle", message=words, progress=1.0, seconds_left=None)
 
     def _climb(self, ladder, is_stopped, made):
         """Find the clusters, and show them as soon as there are as many as were asked for."""
         state = self.state
-        ladder.climb(state.k, is_stopped, made)
-        ladder.means(min(state.k, ladder.n_found), state.min_area, state.shape)
+        ladder.climb(state.k, made)
+        ladder.means(min(state.k, ladder.n_found), state.min_area)
         self._show(is_stopped, ladder)
-        ladder.climb(state.max_k, is_stopped, made)
+        ladder.climb(state.max_k, made)
 
     def _warm(self, ladder, is_stopped):
         """Make the maps and spectra of every k, so that choosing one only looks them up."""
-        state = self.state
         for k in range(1, ladder.n_found + 1):
-            check(is_stopped)
-            ladder.means(k, state.min_area, state.shape)
+            ladder.watch.check()
+            ladder.means(k, self.state.min_area)
+        self._show(is_stopped, ladder)
+
+    def _judge(self, ladder, is_stopped, shares):
+        """Find out what speaks for each number of clusters."""
+        for k in range(1, ladder.n_found + 1):
+            ladder.add_silhouettes(k)
+            self._come(is_stopped, shares["clusters"] + shares["silhouettes"] * k / ladder.n_found)
+        self._show(is_stopped, ladder)
+        start = shares["clusters"] + shares["silhouettes"]
+
+        def made(share):
+            self._come(is_stopped, start + shares["curve"] * share)
+
+        ladder.add_curve(self.criterion, made)
+        self._show(is_stopped, ladder)
 
     def _come(self, is_stopped, fraction):
         now = time.monotonic()
@@ -577,6 +605,33 @@ def known_lines(image: SpectrumImage, lines):
         lines = [(str(name), tuple(map(float, window))) for name, window in lines.items()]
         return tuple(lines), two_of(names)
     return tuple(names), two_of(names)
+
+
+def names_after(before, after, names):
+    """Return names for other clusters of the same pixels.
+
+    A name that somebody gave goes to the cluster that holds most of the pixels of its own, where
+    more than half of either are the same; else it is gone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> before, after = np.array([[0, 0, 0, 1, 1, 1]]), np.array([[1, 1, 1, 0, 0, 2]])
+    >>> names_after(before, after, ["rim", "cluster 1", "cluster 2"])
+    ['cluster 0', 'rim', 'cluster 2']
+    """
+    others = default_names(len(names))
+    if list(names) == others:
+        return others
+    aligned = align_labels(after, before)
+    for k in range(int(after.max()) + 1):
+        held = aligned[after == k]
+        old = int(held[0]) if held.size else -1
+        n_same = np.count_nonzero(before[after == k] == old)
+        is_given = 0 <= old < len(names) and names[old] != default_names(len(names))[old]
+        if is_given and 2 * n_same > max(held.size, np.count_nonzero(before == old)):
+            others[k] = names[old]
+    return others
 
 
 def two_of(names):

@@ -14,12 +14,14 @@ from endmember.widgets.cluster_figure import save_figure
 from endmember.widgets.cluster_plane import N_BINS
 from endmember.widgets.cluster_plots import CurvePlot, MeansPlot, SilhouettePlot
 from endmember.widgets.cluster_state import MAX_K, SETTINGS, ClusterState
+from endmember.widgets.code_field import CodeField
 from endmember.widgets.figure_files import checked_path
 from endmember.widgets.map_traits import LABEL_COLORS
 from endmember.widgets.map_view import Hearing, MapView
+from endmember.widgets.message import Message
 from endmember.widgets.pages import save_page
 from endmember.widgets.pixels import check_inside
-from endmember.widgets.rank_selector import as_html
+from endmember.widgets.work_row import WorkRow
 
 FEATURES = {
     "all channels": "raw",
@@ -200,10 +202,8 @@ class ClusterTuner(ipw.VBox):
         self.across = ipw.Dropdown(options={"first": 0}, description="across")
         self.up = ipw.Dropdown(options={"first": 0}, description="up")
         self.drawn = ipw.Dropdown(options=PLANES, description="show")
-        self.stop = ipw.Button(description="Cancel")
-        self.bar = ipw.FloatProgress(min=0, max=1, layout={"width": "180px"})
-        self.left = ipw.Label()
-        self.message = ipw.HTML()
+        self.work = WorkRow(state)
+        self.message = Message()
         self._size_controls()
 
     def _size_controls(self):
@@ -240,7 +240,7 @@ class ClusterTuner(ipw.VBox):
         self.plane.add_class("endmember-plane")
         self.plane_up, self.plane_across = ipw.HTML(), ipw.HTML()
         self.table = ipw.HTML()
-        self.code = ipw.HTML()
+        self.code = CodeField()
 
     def _arranged(self):
         wrapped = {"flex_flow": "row wrap", "grid_gap": "4px 20px", "align_items": "center"}
@@ -260,14 +260,13 @@ class ClusterTuner(ipw.VBox):
         axes = ipw.HBox([self.across, self.up, self.drawn], layout=wrapped)
         chosen = ipw.HBox(controls, layout=wrapped)
         further = ipw.HBox(others, layout=wrapped)
-        work = ipw.HBox([self.stop, self.bar, self.left], layout=wrapped)
-        self._of_python = [chosen, further, work, ratio, self.criterion, hint, axes]
+        self._of_python = [chosen, further, self.work, ratio, self.criterion, hint, axes]
         plane = ipw.VBox([axes, self.plane_up, self.plane, self.plane_across], layout=third)
         return [
             ipw.HTML(f"<b>{escape(self.state.image.title)}</b>{PLANE_STYLE}"),
             chosen,
             further,
-            work,
+            self.work,
             self.message,
             ipw.HBox([self.map, spectra], layout=top),
             ipw.HBox([judged, apart, plane], layout=top),
@@ -286,13 +285,11 @@ class ClusterTuner(ipw.VBox):
             tl.link((state, "pixel"), (owner, "pixel"))
         tl.link((state, "region"), (self.map, "region"))
         tl.link((state, "plane_region"), (self.plane, "region"))
-        tl.dlink((state, "progress"), (self.bar, "value"))
         for control in (self.above, self.below):
             control.observe(self._take_ratio, "value")
         for control in (self.across, self.up):
             control.observe(self._take_axes, "value")
         self.drawn.observe(self._show_plane, "value")
-        self.stop.on_click(self._stop_or_go)
         self.curve.points.on_element_click(self._take_point)
         self.plane.observe(self._take_place, "pixel")
         state.observe(self._show_all, "version")
@@ -300,7 +297,7 @@ class ClusterTuner(ipw.VBox):
         state.observe(self._show_ratio, "ratio")
         state.observe(self._show_plane, "plane_axes")
         state.observe(self._show_chosen, ["pixel", "region", "plane_region"])
-        state.observe(self._show_words, ["status", "message", "seconds_left"])
+        state.observe(self._show_words, ["status", "message"])
 
     # changes that the page makes
 
@@ -321,16 +318,10 @@ class ClusterTuner(ipw.VBox):
             pixel = self.state.plane().pixel_near(change["new"], self.state.pixel)
             self.state.pixel = pixel or self.state.pixel
 
-    def _stop_or_go(self, _):
-        if self.state.status == "running":
-            self.state.cancel()
-        else:
-            self.state.compute()
-
     # what the state knows
 
     def _show_settings(self, _=None):
-        self.code.value = as_html(self.to_code())
+        self.code.value = self.to_code()
         is_pca = self.state.features == "pca"
         self.n_components.layout.display = None if is_pca else "none"
         self._show_ratio()
@@ -351,7 +342,7 @@ class ClusterTuner(ipw.VBox):
 
     def _show_clusters(self):
         state, k = self.state, self.state.shown_k
-        names = names_of(k)
+        names = state.shown_names()
         is_held_out = state.ladder.recipe.held_out
         with self.map.hold_sync():
             self.map.set_labels(state.label_map(), palette=list(LABEL_COLORS[:k]), names=names)
@@ -361,7 +352,7 @@ class ClusterTuner(ipw.VBox):
         self.heading.value = "mean spectra" + (" of the held-out half" if is_held_out else "")
         self.heading.value += " ± 2 standard errors; grey: what is chosen"
         self.means.show(state.mean_spectra(), names)
-        self.code.value = as_html(self.to_code())
+        self.code.value = self.to_code()
         self.table.value = table_of(state)
 
     def _show_judgement(self):
@@ -389,7 +380,7 @@ class ClusterTuner(ipw.VBox):
             self.plane.scale = "log"
             self.plane.set_values(plane.density(chosen))
         else:
-            names, palette = [*names_of(k), "not chosen"], [*LABEL_COLORS[:k], FADED]
+            names, palette = [*state.shown_names(), "not chosen"], [*LABEL_COLORS[:k], FADED]
             n_names = k if chosen is None else k + 1
             labels = plane.clusters(k, chosen)
             self.plane.set_labels(labels, palette=palette[:n_names], names=names[:n_names])
@@ -409,28 +400,15 @@ class ClusterTuner(ipw.VBox):
         self._show_plane()
 
     def _show_words(self, _=None):
-        state = self.state
-        is_running = state.status == "running"
-        self.stop.description = "Cancel" if is_running else "Compute"
-        self.stop.layout.visibility = "hidden" if state.status == "idle" else "visible"
-        self.bar.layout.visibility = "visible" if is_running else "hidden"
-        left = state.seconds_left
-        self.left.value = f"about {max(1, round(left))} s left" if is_running and left else ""
-        if is_running and not left:
-            self.left.value = "clustering …"
-        self.message.value = words_of(state.status, state.message)
-
-
-def names_of(k):
-    """Return the names of clusters: the numbers that label maps hold."""
-    return [f"cluster {i}" for i in range(k)]
+        words, kind = words_of(self.state.status, self.state.message)
+        self.message.say(words, kind=kind)
 
 
 def words_of(status, message):
-    """Show words where they are spoken too."""
-    before = {"error": "<b>No clusters:</b> ", "stale": "<b>Shown are older clusters.</b> "}
-    words = f"{before.get(status, '')}{escape(message)}" if message else ""
-    return f'<span role="status">{words}</span>'
+    """Return what to say of the work, and which kind of words it is."""
+    before = {"error": "No clusters: ", "stale": "Shown are older clusters. "}
+    kind = "error" if status == "error" else "warning" if status == "idle" else "status"
+    return (f"{before.get(status, '')}{message}" if message else ""), kind
 
 
 def axis_html(name, ends, arrow):
