@@ -84,7 +84,8 @@ class RegionPanel(ipw.VBox):
     # parts
 
     def _make_controls(self):
-        self.name = ipw.Text(description="region", placeholder="its name")
+        # Sent once it is written: letters on their way would come after a click on a button.
+        self.name = ipw.Text(description="region", placeholder="its name", continuous_update=False)
         self.keep = ipw.Button(description="Keep region")
         self.chosen = ipw.Select(description="regions", options=[(NONE, "")])
         self.rename = ipw.Button(description="Rename")

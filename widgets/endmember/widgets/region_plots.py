@@ -33,6 +33,7 @@ class SumPlot(CurvePlot):
             return [self.line]
 
         super().__init__(axis, label, marks, height=220)
+        self._counts.tick_format = "~s"  # sums are large
 
     def show(self, spectrum, name):
         """Draw a spectrum of shape (n_channels,), in counts."""
