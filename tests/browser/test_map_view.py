@@ -141,6 +141,46 @@ def test_a_rectangle_holds_the_pixels_it_was_drawn_over(show):
     assert not shown.pixels(".over").any()
 
 
+def test_a_line_is_drawn_by_mouse_and_made_wider(show):
+    shape = (9, 14)
+    view = MapView(np.zeros(shape), pixel_size={"size": 0.5, "unit": "µm"})
+    shown = show(view)
+    shown.button("Line").click()
+    shown.drag([(7.2, 1.9), (1.3, 9.6)], shape)  # from pixel (7, 2) to pixel (1, 10)
+    line = {"kind": "line", "points": [[7, 2], [1, 10]]}
+    n_pixels = mask_of(line, shape).sum()
+    assert shown.text("status") == f"line: {n_pixels} pixels, 5 µm long"
+    over = shown.pixels(".over")
+    unit = [over.shape[i] / shape[i] for i in (0, 1)]
+    inked = [over[round((r + 0.5) * unit[0]), round((c + 0.5) * unit[1]), 3] for r, c in
+             [(4, 6), (5.5, 4), (3, 3), (1, 2)]]  # fmt: skip
+    assert np.array_equal(np.array(inked) > 0, [True, True, False, False])
+    width = shown.root.get_by_role("spinbutton", name="width")
+    width.fill("3")
+    width.press("Enter")
+    n_pixels = mask_of({**line, "width": 3}, shape).sum()
+    assert shown.text("status") == f"line: {n_pixels} pixels, 5 µm long"
+    width.fill("1.5")
+    width.press("Enter")
+    assert shown.text("status").startswith("Give a whole number of pixels, from 1 up")
+    shown.page.wait_for_timeout(100)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_page_counts_the_pixels_of_a_line_as_python_does(show, seed):
+    rng = np.random.default_rng(seed)
+    views, shape = [], (12, 17)
+    for width in (1, 2, 3, 5):
+        for _ in range(4):
+            points = rng.uniform(-2, 18, size=(2, 2)).round(rng.integers(0, 3)).tolist()
+            region = {"kind": "line", "points": points, "width": width}
+            views.append(MapView(np.zeros(shape), region=region))
+    shown = show(*views)
+    found = shown.page.locator(".endmember-map .status").all_inner_texts()
+    expected = [f"line: {view.mask().sum()} pixel" for view in views]
+    assert [text.split(",")[0].removesuffix("s") for text in found] == expected
+
+
 def test_a_click_with_a_tool_in_hand_chooses_the_pixel(show):
     shown = show(MapView(np.zeros((9, 14))))
     shown.button("Lasso").click()
@@ -161,6 +201,13 @@ def test_tools_and_regions_answer_to_the_keyboard(show):
     assert shown.text("status") == "rectangle: 6 pixels"
     assert shown.text("spoken") == "rectangle: 6 pixels"
     assert shown.text("readout") == "row 2, column 3: 0"
+    shown.press("i", "Enter", "Enter")  # a line needs two ends
+    assert shown.text("status") == "rectangle: 6 pixels"
+    shown.press("Enter", *["ArrowDown"] * 3, "Shift+ArrowRight", "ArrowLeft", "Enter")
+    line = {"kind": "line", "points": [[2, 3], [5, 12]]}
+    words = f"line: {mask_of(line, (9, 14)).sum()} pixels, 9.49 pixels long"
+    assert (shown.text("status"), shown.text("spoken")) == (words, words)
+    shown.press(*["ArrowUp"] * 3, *["ArrowLeft"] * 9)
     shown.press("l", "Enter", *["ArrowDown"] * 4, "Enter", *["ArrowRight"] * 4, "Enter", "Enter")
     triangle = {"kind": "lasso", "points": [[2, 3], [6, 3], [6, 7]]}
     assert shown.text("status") == f"lasso: {mask_of(triangle, (9, 14)).sum()} pixels"
@@ -200,7 +247,7 @@ def test_contrast_follows_the_boxes_and_can_be_held(show):
     assert hold.get_attribute("aria-pressed") == "true"
     high.fill("2")
     high.press("Enter")
-    assert shown.text("status") == "Give two numbers, the second higher."
+    assert shown.text("status") == "Give two numbers, the second higher; the old ones stay."
     hold.click()
     assert (low.input_value(), high.input_value()) == ("1", "12")
     shown.root.get_by_label("scale").select_option("log")

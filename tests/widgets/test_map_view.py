@@ -187,6 +187,7 @@ def test_labels_palette_and_names_go_in_one_message():
     [
         {"kind": "rectangle", "points": [[0, 1], [1, 2]]},
         {"kind": "lasso", "points": [[-1, -1], [-1, 1.5], [3, 1.5], [3, -1]]},
+        {"kind": "line", "points": [[0, 0], [1, 2]], "width": 1},
         {},
     ],
 )
@@ -205,6 +206,8 @@ def test_a_region_of_the_page_and_one_of_python_are_the_same(region):
     ("name", "value"),
     [
         ("tool", "lasso"),
+        ("tool", "line"),
+        ("line_width", 3),
         ("visible", [False, True]),
         ("shown", 1),
         ("limits", [0.0, 2.0]),

@@ -1,6 +1,6 @@
 // Buttons and boxes around a map: tools, contrast, layers, legend, and its copy as a picture.
 
-const TOOL_NAMES = { point: ["Point", "P"], rectangle: ["Rectangle", "R"], lasso: ["Lasso", "L"] };
+const TOOL_NAMES = { point: ["Point", "P"], rectangle: ["Rectangle", "R"], lasso: ["Lasso", "L"], line: ["Line", "I"] };
 const CONTROLS = `
   <div class="layers" hidden>
     <label class="shown">show <select></select></label>
@@ -11,6 +11,7 @@ const CONTROLS = `
       const [name, key] = TOOL_NAMES[tool];
       return `<button type="button" data-tool="${tool}" aria-keyshortcuts="${key}" title="${name} (key ${key}, on the map)">${name}</button>`;
     }).join("")}</span>
+    <label class="width" hidden>width <input type="number" min="1" step="1" title="Width of the line in pixels"></label>
     <button type="button" class="contrast-button" aria-expanded="false">Contrast</button>
     <button type="button" class="copy">Copy as PNG</button>
     <button type="button" class="clear" aria-keyshortcuts="Escape" hidden>Clear region</button>
@@ -37,6 +38,7 @@ class Controls {
     this.buttons.forEach((button) => button.addEventListener("click", () => this.core.choose("tool", button.dataset.tool)));
     for (const part of [".layers", ".tools", ".contrast"]) on(part, "keydown", keepPlainKeys);
     on(".contrast-button", "click", () => this.toggleContrast());
+    on(".width input", "change", () => this.takeWidth());
     on(".copy", "click", () => this.copy());
     on(".clear", "click", () => this.clear());
     on(".low", "change", () => this.takeLimits());
@@ -62,8 +64,23 @@ class Controls {
     }
     this.view.root.dataset.draws = this.core.tool !== "point";
     const region = this.core.region;
+    this.find(".width").hidden = this.core.tool !== "line" && region?.kind !== "line";
+    this.find(".width input").value = region?.width ?? this.model.get("line_width");
     this.find(".clear").hidden = !region;
     this.find(".status").textContent = region ? this.core.regionText() : "";
+  }
+
+  /** Take over a whole number of pixels; say why another one is none. */
+  takeWidth() {
+    const width = this.find(".width input").valueAsNumber;
+    if (Number.isInteger(width) && width >= 1) return this.core.setLineWidth(width);
+    this.tellStatus("Give a whole number of pixels, from 1 up; the old width stays.");
+  }
+
+  /** Show words, and speak them. */
+  tellStatus(words) {
+    this.find(".status").textContent = words;
+    this.view.say(words);
   }
 
   toggleContrast() {
@@ -92,9 +109,9 @@ class Controls {
   takeLimits() {
     const limits = ["low", "high"].map((name) => this.find(`.${name}`).valueAsNumber);
     const areLimits = limits.every(Number.isFinite) && limits[0] < limits[1];
-    if (areLimits) this.core.choose("limits", limits);
-    else this.view.say("The ends must be two numbers, the second higher; the old ones stay.");
-    this.find(".status").textContent = areLimits ? "" : "Give two numbers, the second higher.";
+    if (!areLimits) return this.tellStatus("Give two numbers, the second higher; the old ones stay.");
+    this.find(".status").textContent = "";
+    this.core.choose("limits", limits);
   }
 
   showLegend() {
@@ -133,20 +150,15 @@ class Controls {
     const picture = await new Promise((done) => this.picture().toBlob(done, "image/png"));
     try {
       await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
-      this.tellCopied("Copied.");
+      this.tellStatus("Copied.");
     } catch {
       const link = document.createElement("a");
       link.href = URL.createObjectURL(picture);
       link.download = `${this.view.caption.textContent.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 60) || "map"}.png`;
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-      this.tellCopied("Saved as a file.");
+      this.tellStatus("Saved as a file.");
     }
-  }
-
-  tellCopied(words) {
-    this.find(".status").textContent = words;
-    this.view.say(words);
   }
 
   /** The map as it is seen, with its caption and its legend or colour bar, on white. */

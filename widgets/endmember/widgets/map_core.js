@@ -25,7 +25,7 @@ class Core {
     listen(["visible", "shown", "limits", "percentiles", "scale"], () => this.soon("repaint"));
     listen(["unit", "pixel_size", "tools"], () => this.soon("repaint"));
     listen(["highlight"], () => this.soon("redraw"));
-    listen(["tool"], () => this.views.forEach((view) => (view.drawing.drop(), view.controls.showTools())));
+    listen(["tool", "line_width"], () => this.views.forEach((view) => (view.drawing.drop(), view.controls.showTools())));
     listen(["region"], () => this.views.forEach((view) => (view.drawOver(), view.controls.showTools())));
     listen(["rank"], () => this.takeRank());
     listen(["residual", "colors", "caption"], () => this.repaint());
@@ -134,8 +134,22 @@ class Core {
   }
 
   regionText() {
+    const { kind, points } = this.region;
     const count = countInside(this.region, this.shape);
-    return `${this.region.kind}: ${count} pixel${count === 1 ? "" : "s"}`;
+    const length = kind === "line" ? `, ${this.lengthText(points)} long` : "";
+    return `${kind}: ${count} pixel${count === 1 ? "" : "s"}${length}`;
+  }
+
+  /** How far apart two places are, in the unit of the map. */
+  lengthText([start, stop]) {
+    const { size = 1, unit = "pixels" } = this.model.get("pixel_size");
+    return `${short(size * Math.hypot(stop[0] - start[0], stop[1] - start[1]))} ${unit}`;
+  }
+
+  /** Choose the width of lines, of the one that is drawn as well. */
+  setLineWidth(width) {
+    this.choose("line_width", width);
+    if (this.region?.kind === "line") this.setRegion({ ...this.region, width });
   }
 
   setRegion(region) {

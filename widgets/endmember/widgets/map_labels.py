@@ -9,7 +9,6 @@ import numpy as np
 from endmember.widgets.map_traits import NO_LABEL, enough, label_colors, label_steps, numbers
 
 
-
 def make_label_sets(sets, palette=None, names=None, spectra=None):
     """Return the traits that show labels of every rank, of which the page chooses one."""
     steps, counts = _steps_of_sets(sets)

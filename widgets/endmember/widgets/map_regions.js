@@ -3,11 +3,13 @@
 const STILL = 4; // CSS pixels: a shorter drag is a click
 const MOST_CORNERS = 400; // of a lasso; more show nothing
 const MOST_EDGES = 40000; // of pixels that stand out; with more, only the veil is shown
-const TOOLS = ["point", "rectangle", "lasso"];
-const TOOL_KEYS = { p: "point", r: "rectangle", l: "lasso" };
+const ROUNDING = 1e-9; // of places in pixels, as in `regions.py`
+const TOOLS = ["point", "rectangle", "lasso", "line"];
+const TOOL_KEYS = { p: "point", r: "rectangle", l: "lasso", i: "line" };
 
 /** How many pixels of a map have their centres inside, by the rule of `regions.mask_of`. */
-function countInside({ kind, points }, [rows, columns]) {
+function countInside({ kind, points, width }, [rows, columns]) {
+  if (kind === "line") return countBeside(points, width, [rows, columns]);
   const between = (a, b, n) => Math.max(0, Math.min(n - 1, Math.floor(Math.max(a, b))) - Math.max(0, Math.ceil(Math.min(a, b))) + 1);
   if (kind === "rectangle") {
     const [[top, left], [bottom, right]] = ends(points);
@@ -22,6 +24,27 @@ function countInside({ kind, points }, [rows, columns]) {
     });
     const sorted = crossings.filter((c) => c !== null).sort((a, b) => a - b);
     for (let i = 0; i + 1 < sorted.length; i += 2) count += before(sorted[i + 1]) - before(sorted[i]);
+  }
+  return count;
+}
+
+/** How many pixels of a map have their centres beside a line, by the rule of `regions.positions_along`. */
+function countBeside([start, stop], width, shape) {
+  const [end, half] = [stop.map((at, i) => at - start[i]), width / 2];
+  const length = Math.hypot(...end);
+  const side = end[0] > 0 || (end[0] === 0 && end[1] > 0) ? 1 : -1; // the same one both ways
+  const [low, high] = ends([start, stop]);
+  const from = low.map((at) => Math.max(0, Math.floor(at) - width));
+  const to = high.map((at, i) => Math.min(shape[i] - 1, Math.ceil(at) + width));
+  let count = 0;
+  for (let row = from[0]; row <= to[0]; row++) {
+    for (let column = from[1]; column <= to[1]; column++) {
+      const [down, right] = [row - start[0], column - start[1]];
+      const along = (down * end[0] + right * end[1]) / length;
+      const aside = (side * (down * end[1] - right * end[0])) / length;
+      const isAlong = along >= -ROUNDING && along <= length + ROUNDING;
+      if (isAlong && aside > ROUNDING - half && aside <= half + ROUNDING) count += 1;
+    }
   }
   return count;
 }
@@ -42,6 +65,14 @@ function outline({ kind, points }) {
   const [top, left] = low.map((at) => Math.ceil(at) - 0.5);
   const [bottom, right] = high.map((at) => Math.floor(at) + 0.5);
   return [[top, left], [top, right], [bottom, right], [bottom, left]];
+}
+
+/** Corners of the band of a line. */
+function bandOf([start, stop], width) {
+  const length = Math.hypot(stop[0] - start[0], stop[1] - start[1]);
+  const aside = [(stop[1] - start[1]) / length, (start[0] - stop[0]) / length].map((part) => (part * width) / 2);
+  const beside = ([row, column], sign) => [row + sign * aside[0], column + sign * aside[1]];
+  return [beside(start, 1), beside(stop, 1), beside(stop, -1), beside(start, -1)];
 }
 
 /** Sides of the blocks that are set, as pairs of ends in rows and columns of blocks. */
@@ -85,15 +116,28 @@ class Drawing {
     return this.core.tool;
   }
 
+  /** Whether two places make the region: those of the first pixel and the last one. */
+  get hasTwoEnds() {
+    return this.kind === "rectangle" || this.kind === "line";
+  }
+
   /** The region so far; null where there is none. */
   get region() {
     if (!this.points) return null;
+    if (this.kind === "line") return { kind: "line", points: this.points, width: this.core.model.get("line_width") };
     return { kind: this.kind, points: this.kind === "rectangle" ? ends(this.points) : this.points };
   }
 
-  /** The place of an event: a whole pixel for a rectangle, as it is for a lasso. */
+  /** Whether there are points enough to keep. */
+  get isWhole() {
+    const [first, last] = [this.points[0], this.points[this.points.length - 1]];
+    if (this.kind === "line") return first[0] !== last[0] || first[1] !== last[1];
+    return this.kind === "rectangle" || this.points.length > 2;
+  }
+
+  /** The place of an event: a whole pixel where there are two, as it is for a lasso. */
   placeOf(event) {
-    return this.kind === "rectangle" ? this.view.pixelAt(event) : this.view.exactAt(event);
+    return this.hasTwoEnds ? this.view.pixelAt(event) : this.view.exactAt(event);
   }
 
   start(event) {
@@ -107,7 +151,7 @@ class Drawing {
     if (!this.points || this.byKeys) return;
     if (!this.isDragged && Math.hypot(event.clientX - this.origin[0], event.clientY - this.origin[1]) < STILL) return;
     this.isDragged = true;
-    if (this.kind === "rectangle") this.points = [this.points[0], this.placeOf(event)];
+    if (this.hasTwoEnds) this.points = [this.points[0], this.placeOf(event)];
     else this.points.push(...this.stepsOf(event).map((step) => this.placeOf(step)));
     if (this.points.length > MOST_CORNERS) this.points = this.points.filter((_, i) => i % 2 === 0);
     this.view.drawOver();
@@ -123,9 +167,9 @@ class Drawing {
   finish(event) {
     if (!this.points || this.byKeys) return false;
     this.extend(event);
-    const [wasDragged, region] = [this.isDragged, this.region];
+    const [wasDragged, region] = [this.isDragged, this.isWhole && this.region];
     this.drop();
-    if (wasDragged && (region.kind === "rectangle" || region.points.length > 2)) this.core.setRegion(region);
+    if (wasDragged && region) this.core.setRegion(region);
     return wasDragged;
   }
 
@@ -134,13 +178,13 @@ class Drawing {
     this.view.drawOver();
   }
 
-  /** Set a corner at the chosen pixel; a rectangle has two, a lasso ends where it stands still. */
+  /** Set a corner at the chosen pixel; a rectangle and a line have two, a lasso ends where it stands still. */
   setCorner() {
     const pixel = this.core.model.get("pixel");
     if (this.kind === "point") return;
     if (!this.points) {
-      [this.points, this.byKeys] = [this.kind === "rectangle" ? [pixel, pixel] : [pixel], true];
-    } else if (this.kind === "rectangle") this.close();
+      [this.points, this.byKeys] = [this.hasTwoEnds ? [pixel, pixel] : [pixel], true];
+    } else if (this.hasTwoEnds) this.close();
     else {
       const last = this.points[this.points.length - 1];
       if (last[0] === pixel[0] && last[1] === pixel[1]) return this.close();
@@ -149,16 +193,16 @@ class Drawing {
     this.view.drawOver();
   }
 
-  /** Let a rectangle follow the chosen pixel. */
+  /** Let the second end follow the chosen pixel. */
   follow() {
-    if (!this.points || !this.byKeys || this.kind !== "rectangle") return;
+    if (!this.points || !this.byKeys || !this.hasTwoEnds) return;
     this.points = [this.points[0], this.core.model.get("pixel")];
     this.view.drawOver();
   }
 
   close() {
-    const region = this.region;
+    const region = this.isWhole && this.region;
     this.drop();
-    if (region.kind === "rectangle" || region.points.length > 2) this.core.setRegion(region);
+    if (region) this.core.setRegion(region);
   }
 }

@@ -298,7 +298,7 @@ class View {
     this.drawEdges(pen);
     const draft = this.drawing.region;
     if (draft) this.drawRegion(pen, draft, draft.kind === "rectangle");
-    else if (this.core.region) this.drawRegion(pen, this.core.region, true);
+    else if (this.core.region) this.drawRegion(pen, this.core.region, this.core.region.kind !== "line");
     this.drawScaleBar(pen);
   }
 
@@ -315,12 +315,33 @@ class View {
   }
 
   drawRegion(pen, region, isClosed) {
-    const [[rows, columns], path] = [this.core.shape, new Path2D()];
-    for (const [row, column] of outline(region)) {
-      path.lineTo(((column + 0.5) * this.size.width) / columns, ((row + 0.5) * this.size.height) / rows);
-    }
+    const path = this.pathOf(outline(region));
     if (isClosed) path.closePath();
     strokeTwice(pen, path);
+    if (region.kind === "line") this.drawBand(pen, region);
+  }
+
+  pathOf(points) {
+    const [[rows, columns], path] = [this.core.shape, new Path2D()];
+    for (const [row, column] of points) {
+      path.lineTo(((column + 0.5) * this.size.width) / columns, ((row + 0.5) * this.size.height) / rows);
+    }
+    return path;
+  }
+
+  /** Mark where a line begins and how wide it is. */
+  drawBand(pen, { points, width }) {
+    const [[rows, columns], start] = [this.core.shape, new Path2D()];
+    const [row, column] = points[0];
+    start.arc(((column + 0.5) * this.size.width) / columns, ((row + 0.5) * this.size.height) / rows, 4, 0, 2 * Math.PI);
+    strokeTwice(pen, start);
+    const stop = points[points.length - 1];
+    if (width === 1 || (row === stop[0] && column === stop[1])) return;
+    const band = this.pathOf(bandOf(points, width));
+    band.closePath();
+    pen.setLineDash([5, 4]);
+    strokeTwice(pen, band);
+    pen.setLineDash([]);
   }
 
   drawScaleBar(pen) {

@@ -27,6 +27,7 @@ SCRIPTS = (
     "map_core.js",
     "map_view.js",
 )
+TOOLS = ("point", "rectangle", "lasso", "line")
 NOTHING: dict[str, object] = {
     "values": b"",
     "value_range": None,
@@ -64,9 +65,9 @@ class MapView(Hearing, anywidget.AnyWidget):
 
     Row 0 is at the top, column 0 at the left, and every pixel is ``(row, column)`` as NumPy
     indexes it. Arrow keys move the pixel (ten at a time with Shift), Page Up and Page Down the
-    rank. R takes the rectangle, L the lasso, P the pixel; Enter sets their corners by keyboard,
-    and Escape clears the region. What depends on rank and pixel is worked out in the browser, from
-    the factors; so are tools, contrast and composites.
+    rank. R takes the rectangle, L the lasso, I the line, P the pixel; Enter sets their corners by
+    keyboard, and Escape clears the region. What depends on rank and pixel is worked out in the
+    browser, from the factors; so are tools, contrast and composites.
 
     Parameters
     ----------
@@ -102,13 +103,16 @@ class MapView(Hearing, anywidget.AnyWidget):
         Which layers the composite adds up.
     shown : int or None
         The layer that is shown alone, in `colors`; None for the composite.
-    tool : {"point", "rectangle", "lasso"}
+    tool : {"point", "rectangle", "lasso", "line"}
         What the pointer draws.
     tools : list of str or None
         The tools on offer; None offers all, but on a map of residuals the pixel alone.
+    line_width : int
+        Width of the next line, in pixels; turning it up averages a profile over more of them.
     region : dict
         What was drawn: ``{"kind": "rectangle", "points": [[row, column], ...]}``, or ``"lasso"``,
-        or empty. Whole numbers are the centres of pixels; :meth:`mask` tells which are inside.
+        or ``"line"`` with two points and a ``"width"`` in pixels, or empty. Whole numbers are the
+        centres of pixels; :meth:`mask` tells which are inside.
     highlight : bytes
         Pixels to stand out, packed by :meth:`set_highlight`.
     limits : tuple of float or None
@@ -153,10 +157,9 @@ class MapView(Hearing, anywidget.AnyWidget):
     residual = tl.Enum(["leading", "all"], "leading").tag(sync=True)
     pixel = tl.Tuple(tl.Int(), tl.Int(), default_value=(0, 0)).tag(sync=True)
     hovered = tl.Tuple(tl.Int(), tl.Int(), allow_none=True, default_value=None).tag(sync=True)
-    tool = tl.Enum(["point", "rectangle", "lasso"], "point").tag(sync=True)
-    tools = tl.List(
-        tl.Enum(["point", "rectangle", "lasso"]), allow_none=True, default_value=None
-    ).tag(sync=True)
+    tool = tl.Enum(TOOLS, "point").tag(sync=True)
+    tools = tl.List(tl.Enum(TOOLS), allow_none=True, default_value=None).tag(sync=True)
+    line_width = tl.Int(1, min=1).tag(sync=True)
     region = tl.Dict().tag(sync=True)
     highlight = tl.Bytes().tag(sync=True)
     limits = tl.Tuple(tl.Float(), tl.Float(), allow_none=True, default_value=None).tag(sync=True)
