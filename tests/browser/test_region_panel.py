@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from component_page import ComponentPage
 
+import endmember as em
+
 SHOW = """
 import numpy as np, ipywidgets as ipw, endmember as em
 from endmember.widgets import MapView
@@ -92,6 +94,24 @@ def test_a_person_keeps_compares_and_takes_regions_along(regions, diamond, shots
     name, held = regions.saved("Spectra as CSV")
     table = np.loadtxt(io.StringIO(held.decode()), delimiter=",", skiprows=1)
     np.testing.assert_array_equal(table[:, 1], inside.sum(axis=(0, 1)))
+
+
+def test_a_line_has_a_profile(regions, diamond, shots):
+    page = regions.page
+    regions.draw("Line", [(60, 30), (60, 110)], diamond.navigation_shape)
+    regions.name().fill("across")
+    regions.button("Keep region").click()
+    page.get_by_label("intensities of").first.fill("Fe_Ka, Mg_Ka")
+    page.get_by_label("intensities of").first.press("Enter")
+    regions.settle(1000)
+    plot = page.locator(".bqplot.figure").nth(1)
+    plot.scroll_into_view_if_needed()
+    assert plot.locator("path.line:visible").count() >= 2
+    page.screenshot(path=shots / "regions-line.png")
+    _, held = regions.saved("Profile as CSV")
+    table = np.loadtxt(io.StringIO(held.decode()), delimiter=",", skiprows=1)
+    iron = em.line_maps(diamond, ["Fe_Ka"])["Fe_Ka"]
+    np.testing.assert_allclose(table[:, 4], iron[60, 30:111])
 
 
 def test_all_of_it_works_by_keyboard_alone(regions, diamond):

@@ -336,6 +336,64 @@ def test_lines_of_the_metadata_come_first():
     assert list(regions.table()[0].lines) == ["Fe_Ka"]
 
 
+# profiles
+
+
+def test_a_profile_is_the_mean_over_the_width_with_counting_errors(counts):
+    step = {"unit": "µm"}
+    axes = [em.Axis.uniform(ROWS, scale=0.5, **step), em.Axis.uniform(COLUMNS, scale=0.5, **step)]
+    image = em.SpectrumImage(counts, AXIS, navigation_axes=axes)
+    regions = regions_of(image)
+    regions.keep("line", {"kind": "line", "points": [[4, 1], [4, 5]], "width": 3})
+    profile = regions.profile("line", WINDOWS)
+    band = counts[3:6, 1:6]
+    np.testing.assert_allclose(profile.distance, np.arange(5) * 0.5)
+    assert (profile.unit, profile.n_pixels.tolist()) == ("µm", [3] * 5)
+    assert list(profile.means) == ["counts", "low", "high"]
+    np.testing.assert_allclose(profile.means["counts"], band.sum(axis=(0, 2)) / 3)
+    inside = band[..., (AXIS >= 1.0) & (AXIS <= 2.0)].sum(axis=(0, 2))
+    np.testing.assert_allclose(profile.means["low"], inside / 3)
+    np.testing.assert_allclose(profile.errors["low"], np.sqrt(inside) / 3)
+
+
+def test_a_slanted_profile_runs_from_its_first_point_in_the_unit_of_the_axes(counts):
+    hidden = np.zeros((ROWS, COLUMNS), dtype=bool)
+    hidden[6, 3] = True
+    axes = [em.Axis.uniform(n, scale=s, unit="nm") for n, s in [(ROWS, 2.0), (COLUMNS, 3.0)]]
+    image = em.SpectrumImage(counts, AXIS, navigation_axes=axes, mask=hidden)
+    regions = regions_of(image)
+    regions.keep("line", {"kind": "line", "points": [[8, 1], [4, 5]], "width": 1})
+    profile = regions.profile("line", [])
+    np.testing.assert_allclose(profile.distance, np.array([0, 1, 3, 4]) * np.hypot(2, 3))
+    on_line = [counts[8 - i, 1 + i].sum() for i in (0, 1, 3, 4)]
+    np.testing.assert_allclose(profile.means["counts"], on_line)
+
+
+def test_a_profile_without_a_common_unit_is_in_pixels_and_goes_into_a_file(regions, tmp_path):
+    regions.keep("line", {"kind": "line", "points": [[0, 2], [8, 2]], "width": 1})
+    regions.lines = WINDOWS
+    path = regions.to_csv(tmp_path / "profile.csv", "profile", name="line")
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    profile = regions.profile("line")
+    assert [float(row["distance (pixels)"]) for row in rows] == list(range(9))
+    assert [float(row["error of high"]) for row in rows] == list(profile.errors["high"])
+
+
+def test_a_profile_needs_visible_pixels_and_counts(counts):
+    hidden = np.zeros((ROWS, COLUMNS), dtype=bool)
+    hidden[:, 2] = True
+    line = {"kind": "line", "points": [[0, 2], [8, 2]], "width": 1}
+    regions = regions_of(em.SpectrumImage(counts, AXIS, mask=hidden))
+    regions.keep("line", line)
+    with pytest.raises(ValueError, match="'line' holds no visible pixel"):
+        regions.profile("line")
+    maps = regions_of_maps(np.ones((1, ROWS, COLUMNS)))
+    maps.keep("line", line)
+    with pytest.raises(ValueError, match="a profile needs counts"):
+        maps.profile("line")
+
+
 # files
 
 

@@ -152,6 +152,21 @@ def test_the_sum_of_the_chosen_region_is_drawn(panel, image):
     assert panel.plots.children == ()
 
 
+def test_a_kept_line_has_a_profile_and_its_file(panel):
+    line = {"kind": "line", "points": [[0, 1], [8, 5]], "width": 3}
+    keep(panel, "across", line)
+    panel.regions.lines = ["Si_Ka"]
+    assert panel.map.region == line
+    assert panel.plots.children == (panel.spectrum, panel.profile)
+    expected = panel.regions.profile("across")
+    np.testing.assert_array_equal(panel.profile.lines[0].y, expected.means["Si_Ka"])
+    name, held = panel.files["Profile as CSV"].file()
+    assert name == "region-profile.csv"
+    assert held == panel.regions.csv_text("profile", name="across").encode()
+    keep(panel, "corner", CORNER)
+    assert panel.plots.children == (panel.spectrum,)
+
+
 def test_a_profile_is_drawn_with_its_errors():
     plot, distance = ProfilePlot(), np.array([0.0, 0.5, 1.0])
     means = {"counts": distance + 9, "Fe_Ka": distance + 2}

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from endmember.core.binning import total
 from endmember.core.image import SpectrumImage
 from endmember.core.line_maps import line_maps
-from endmember.widgets.regions import mask_of
+from endmember.widgets.regions import positions_along
 
 PIXELS = "pixels"  # the unit of a distance where the axes have none in common
 
@@ -129,11 +129,13 @@ def profile_along(image, region, weights, name=""):
         What a count in each visible channel adds to every line.
     """
     shape = (1, *image.navigation_shape)[-2:]
-    rows = _visible_rows(image, mask_of(region, shape))
+    pixels, along = positions_along(region, shape)
+    rows = np.ravel_multi_index(pixels.T, shape)
+    seen = np.ones(rows.size, bool) if image.mask is None else ~image.mask.ravel()[rows]
+    rows, along = rows[seen], along[seen]
     if not rows.size:
         raise ValueError(f"the line {name!r} holds no visible pixel; draw another one.")
-    along = _along(region["points"], np.column_stack(np.unravel_index(rows, shape)))
-    step = np.floor(along - along.min() + 0.5).astype(int)
+    step = np.floor(along + 0.5).astype(int)
     _, step = np.unique(step, return_inverse=True)
     n_pixels = np.bincount(step)
     scale, unit = _length_of_step(image, region["points"])
@@ -227,13 +229,6 @@ def _weighted(spectrum, weights):
 
 def _root(variance):
     return float(np.sqrt(max(variance, 0.0)))
-
-
-def _along(points, pixels):
-    """Return how far along a line pixels lie, in pixels from its first point."""
-    first, last = np.asarray(points[0], float), np.asarray(points[-1], float)
-    length = np.hypot(*(last - first))
-    return (pixels - first) @ (last - first) / length if length else np.zeros(len(pixels))
 
 
 def _length_of_step(image, points):
