@@ -22,7 +22,7 @@ const CONTROLS = `
     <label>to <input type="number" step="any" class="high"></label>
     <button type="button" class="hold" title="Keep these ends whatever is shown">Hold</button>
     <label>scale <select class="scale-choice"><option>linear</option><option>log</option></select></label>
-    <label>colours <select class="colors-choice"><option>viridis</option><option>cividis</option><option>gray</option></select></label>
+    <label>colours <select class="colors-choice"><option>viridis</option><option>cividis</option><option>gray</option><option>diverging</option></select></label>
   </div>`;
 const PICTURE_MARGIN = 10; // CSS pixels around what a picture shows
 const PICTURE_LINE = 20; // and for each of its lines of text
@@ -101,8 +101,10 @@ class Controls {
     const { limits } = this.core.values();
     ["low", "high"].forEach((name, i) => (this.find(`.${name}`).value = Number(limits[i].toPrecision(6))));
     press(this.find(".hold"), this.model.get("limits") !== null);
-    this.find(".scale-choice").value = this.model.get("scale");
-    this.find(".colors-choice").value = this.model.get("colors");
+    this.find(".scale-choice").value = this.core.isLog ? "log" : "linear";
+    this.find(".scale-choice").disabled = this.core.isSigned; // a negative value has no logarithm
+    this.find(".colors-choice").value = this.core.colors;
+    this.find(".colors-choice").disabled = this.core.isSigned && this.model.get("colors") !== "diverging";
   }
 
   /** Take over two numbers that make limits; say why others do not. */

@@ -26,7 +26,7 @@ class Core {
     listen(["unit", "pixel_size", "tools"], () => this.soon("repaint"));
     listen(["highlight"], () => this.soon("redraw"));
     listen(["tool", "line_width"], () => this.views.forEach((view) => (view.drawing.drop(), view.controls.showTools())));
-    listen(["region"], () => this.views.forEach((view) => (view.drawOver(), view.controls.showTools())));
+    listen(["region"], () => this.takeRegion());
     listen(["rank"], () => this.takeRank());
     listen(["residual", "colors", "caption"], () => this.repaint());
     listen(["pixel", "hovered"], () => this.takePixel());
@@ -82,6 +82,11 @@ class Core {
     this.marks.moveHandle();
     this.marks.drawSpectra();
     this.marks.writeCode();
+  }
+
+  takeRegion() {
+    this.views.forEach((view) => (view.drawOver(), view.controls.showTools(), view.mark()));
+    this.marks.drawModel();
   }
 
   takePixel() {
@@ -195,6 +200,22 @@ class Core {
     await this.marks.connect();
   }
 
+  /** Whether curves are means of the region: nothing is pointed at. */
+  get probesRegion() {
+    return Boolean(this.factors && this.region && !this.model.get("hovered"));
+  }
+
+  /** How much of each component is in what is probed. */
+  amounts() {
+    if (!this.probesRegion) return this.factors.amountsAt(this.flat(this.probed));
+    const [region, factors] = [this.region, this.factors];
+    if (this.inRegion?.region !== region || this.inRegion.factors !== factors) {
+      const amounts = factors.amountsIn(spansOf(region, this.shape), this.shape[1]);
+      this.inRegion = { region, factors, amounts };
+    }
+    return this.inRegion.amounts;
+  }
+
   get probed() {
     return this.model.get("hovered") ?? this.model.get("pixel");
   }
@@ -224,17 +245,28 @@ class Core {
     return this.plain;
   }
 
+  /** Whether values have a sign that matters, so that colours part at zero. */
+  get isSigned() {
+    const isNext = this.factors && this.shownLayer === null && this.model.get("residual") === "next";
+    return isNext || this.model.get("colors") === "diverging";
+  }
+
+  get colors() {
+    return this.isSigned ? "diverging" : this.model.get("colors");
+  }
+
   get isLog() {
-    return this.model.get("scale") === "log";
+    return this.model.get("scale") === "log" && !this.isSigned;
   }
 
   /** Values at the ends of the colours: those that were set, or those that the pixels suggest. */
   limits() {
     const [set, shares] = [this.model.get("limits"), this.model.get("percentiles")];
-    const key = `${set} ${shares} ${this.isLog}`;
+    const key = `${set} ${shares} ${this.isLog} ${this.isSigned}`;
     if (this.painted.limitsKey === key) return this.painted.limits;
     this.painted.limitsKey = key;
     const found = set ? [...set] : this.suggested(shares.map((share) => share / 100));
+    if (this.isSigned) return symmetric(found);
     if (this.isLog && !(found[0] > 0)) found[0] = this.least();
     if (!(found[0] < found[1])) found[1] = found[0] + Math.max(1, Math.abs(found[0]));
     return found;
@@ -244,8 +276,8 @@ class Core {
     if (this.shownLayer !== null) return this.layers.limits(this.shownLayer, shares);
     const isWanted = this.isLog ? (value) => value > 0 && Number.isFinite(value) : Number.isFinite;
     const [low, high] = quantiles(this.painted.values, this.shape[1], shares, isWanted);
-    const isLeading = this.factors && this.model.get("residual") === "leading";
-    if (!isLeading) return [low, high];
+    if (!this.factors || this.model.get("residual") === "all") return [low, high];
+    if (this.isSigned) return [Math.min(-LOWEST_CEILING, low), Math.max(LOWEST_CEILING, high)];
     return [this.isLog ? low : 0, Math.max(LOWEST_CEILING, high)];
   }
 
@@ -299,4 +331,10 @@ class Core {
   repaint() {
     this.views.forEach((view) => view.paint());
   }
+}
+
+/** Limits as far from zero on both sides as the farther one is. */
+function symmetric(limits) {
+  const end = Math.max(...limits.map(Math.abs)) || 1;
+  return [-end, end];
 }

@@ -135,20 +135,46 @@ class Factors {
     return values;
   }
 
+  /** What the component after `rank` holds, with its sign, noise being 1. */
+  next(rank) {
+    const scores = this.scores.subarray(rank * this.nPixels, (rank + 1) * this.nPixels);
+    return scores.length ? scores.slice() : new Float32Array(this.nPixels).fill(NaN);
+  }
+
   residual(rank, kind) {
-    const values = kind === "all" ? this.all(rank) : this.leading(rank);
+    const values = this[kind](rank);
     for (let p = 0; p < values.length; p++) if (!(this.heights[p] > 0)) values[p] = NaN;
     return values;
   }
 
-  /** Model spectrum of a pixel, in counts; NaN where the pixel was left out. */
-  spectrum(pixel, rank) {
+  /** Amount of every component at a pixel; null where the pixel was left out. */
+  amountsAt(pixel) {
+    if (!(this.heights[pixel] > 0)) return null;
+    const amount = (_, k) => this.scores[k * this.nPixels + pixel] * this.heights[pixel];
+    return Float64Array.from({ length: this.nComponents }, amount);
+  }
+
+  /** Mean amounts over the pixels of spans, those left out apart; null where there are no others. */
+  amountsIn(spans, columns) {
+    const sums = new Float64Array(this.nComponents);
+    let count = 0;
+    for (const [row, start, stop] of spans) {
+      for (let p = row * columns + start; p < row * columns + stop; p++) {
+        if (!(this.heights[p] > 0)) continue;
+        count += 1;
+        for (let k = 0; k < sums.length; k++) sums[k] += this.scores[k * this.nPixels + p] * this.heights[p];
+      }
+    }
+    return count ? sums.map((sum) => sum / count) : null;
+  }
+
+  /** Spectrum of the components from one to before another, in counts; NaN where there are no amounts. */
+  spectrum(amounts, from, to) {
     const model = new Float64Array(this.nChannels);
-    if (!(this.heights[pixel] > 0)) return model.fill(NaN);
-    for (let k = 0; k < Math.min(rank, this.nComponents); k++) {
-      const amount = this.scores[k * this.nPixels + pixel] * this.heights[pixel];
+    if (!amounts) return model.fill(NaN);
+    for (let k = from; k < Math.min(to, this.nComponents); k++) {
       const row = k * this.nChannels;
-      for (let c = 0; c < model.length; c++) model[c] += amount * this.spectra[row + c];
+      for (let c = 0; c < model.length; c++) model[c] += amounts[k] * this.spectra[row + c];
     }
     return model;
   }

@@ -2,7 +2,7 @@
 
 const FINEST = 1e-3; // of the height of a curve: less than the screen shows
 const STALE_AFTER = 200; // ms to wait for a pixel's counts before the old ones are taken away
-const RESIDUALS = ["leading", "all"]; // as the menu of residuals has them
+const RESIDUALS = ["leading", "all", "next"]; // as the menu of residuals has them
 const NEEDS_PYTHON = "(needs Python)";
 
 /** The marks that follow one map, by what they show. */
@@ -68,22 +68,32 @@ class Marks {
     this.drawModel();
   }
 
+  /** Draw the model of the probed pixel or region, and what the next component would add to it. */
   drawModel() {
-    const { core } = this;
+    const { core, marks } = this;
     if (!core.factors) return;
-    const spectrum = core.factors.spectrum(core.flat(core.probed), this.model.get("rank"));
-    this.draw(this.marks.model, core.factors.axis, spectrum, FINEST * heightOf(spectrum));
+    const [rank, amounts, { axis }] = [this.model.get("rank"), core.amounts(), core.factors];
+    const draw = (mark, spectrum) => this.draw(mark, axis, spectrum, FINEST * heightOf(spectrum));
+    draw(marks.model, core.factors.spectrum(amounts, 0, rank));
+    const isLast = rank >= core.factors.nComponents;
+    if (marks.next) draw(marks.next, core.factors.spectrum(isLast ? null : amounts, rank, rank + 1));
     this.drawCounts();
   }
 
-  /** Show the counts of the probed pixel; counts of another one are worse than none. */
+  /** Counts of what is probed, where they are here; those of something else are worse than none. */
+  knownCounts() {
+    const { core } = this;
+    const { pixel, region, values } = this.model.get("counts");
+    if (core.probesRegion) return region && (region === true || isSame(region, core.region)) ? floats(values) : null;
+    const at = core.flat(core.probed);
+    return core.pins.get(at) ?? (pixel && core.flat(pixel) === at ? floats(values) : null);
+  }
+
   drawCounts() {
     const { core } = this;
     if (!core.factors) return; // a plain map has no spectra
     clearTimeout(this.waiting);
-    const { pixel, values } = this.model.get("counts");
-    const at = core.flat(core.probed);
-    const known = core.pins.get(at) ?? (pixel && core.flat(pixel) === at ? floats(values) : null);
+    const known = this.knownCounts();
     if (known) this.showCounts(Float64Array.from(known), false);
     else {
       const nothing = new Float64Array(core.factors.nChannels).fill(NaN);
@@ -138,4 +148,10 @@ const heightOf = (values) => values.reduce((most, value) => (Math.abs(value) > m
 function thinned(axis, values, tolerance) {
   const kept = corners(axis, values, tolerance);
   return { x: Float64Array.from(kept, (c) => axis[c]), y: Float64Array.from(kept, (c) => values[c]) };
+}
+
+/** Whether two regions hold the same pixels by the same points. */
+function isSame(region, other) {
+  const [one, two] = [region, other].map(({ kind, points, width = 1 }) => JSON.stringify([kind, points, width]));
+  return one === two;
 }

@@ -11,6 +11,8 @@ const SHADES = {
     "7676767d7c788482798c8878938e789b9476a39a74aba072b4a76fbcae6cc4b468cdbb63d5c25edec958e7d150" +
     "f0d846f9e03afee838",
   gray: "000000ffffff",
+  // Blue through white to vermilion: one hue a sign for every eye, both as dark at the same distance.
+  diverging: "00325c005a9c2f8bc989c0e6f7f7f7eaac84c76d2a8f4200522400",
 };
 const HIDDEN = new Uint32Array(Uint8Array.from([128, 128, 128, 60]).buffer)[0]; // a veil, no colour of the map
 const BLACK = 255 << 24;

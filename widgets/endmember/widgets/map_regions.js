@@ -7,15 +7,26 @@ const ROUNDING = 1e-9; // of places in pixels, as in `regions.py`
 const TOOLS = ["point", "rectangle", "lasso", "line"];
 const TOOL_KEYS = { p: "point", r: "rectangle", l: "lasso", i: "line" };
 
-/** How many pixels of a map have their centres inside, by the rule of `regions.mask_of`. */
-function countInside({ kind, points, width }, [rows, columns]) {
-  if (kind === "line") return countBeside(points, width, [rows, columns]);
-  const between = (a, b, n) => Math.max(0, Math.min(n - 1, Math.floor(Math.max(a, b))) - Math.max(0, Math.ceil(Math.min(a, b))) + 1);
-  if (kind === "rectangle") {
-    const [[top, left], [bottom, right]] = ends(points);
-    return between(top, bottom, rows) * between(left, right, columns);
-  }
-  let count = 0;
+/** The pixels of a map whose centres are inside, as [row, first column, column after the last], by the rule of `regions.mask_of`. */
+function spansOf({ kind, points, width }, shape) {
+  if (kind === "rectangle") return spansOfRectangle(points, shape);
+  return kind === "line" ? spansOfLine(points, width, shape) : spansOfLasso(points, shape);
+}
+
+function countInside(region, shape) {
+  return spansOf(region, shape).reduce((count, [, start, stop]) => count + stop - start, 0);
+}
+
+function spansOfRectangle(points, shape) {
+  const [low, high] = ends(points);
+  const [top, left] = low.map((at) => Math.max(0, Math.ceil(at)));
+  const [bottom, right] = high.map((at, i) => Math.min(shape[i], Math.floor(at) + 1));
+  const height = Math.max(0, bottom - top);
+  return left < right ? Array.from({ length: height }, (_, i) => [top + i, left, right]) : [];
+}
+
+function spansOfLasso(points, [rows, columns]) {
+  const spans = [];
   const before = (crossing) => Math.max(0, Math.min(columns, Math.ceil(crossing))); // columns left of it
   for (let row = 0; row < rows; row++) {
     const crossings = points.map(([r, c], i) => {
@@ -23,30 +34,30 @@ function countInside({ kind, points, width }, [rows, columns]) {
       return r > row === nextR > row ? null : c + ((row - r) / (nextR - r)) * (nextC - c);
     });
     const sorted = crossings.filter((c) => c !== null).sort((a, b) => a - b);
-    for (let i = 0; i + 1 < sorted.length; i += 2) count += before(sorted[i + 1]) - before(sorted[i]);
+    for (let i = 0; i + 1 < sorted.length; i += 2) spans.push([row, before(sorted[i]), before(sorted[i + 1])]);
   }
-  return count;
+  return spans.filter(([, start, stop]) => start < stop);
 }
 
-/** How many pixels of a map have their centres beside a line, by the rule of `regions.positions_along`. */
-function countBeside([start, stop], width, shape) {
+/** Pixels beside a line, by the rule of `regions.positions_along`. */
+function spansOfLine([start, stop], width, shape) {
   const [end, half] = [stop.map((at, i) => at - start[i]), width / 2];
   const length = Math.hypot(...end);
   const side = end[0] > 0 || (end[0] === 0 && end[1] > 0) ? 1 : -1; // the same one both ways
   const [low, high] = ends([start, stop]);
   const from = low.map((at) => Math.max(0, Math.floor(at) - width));
   const to = high.map((at, i) => Math.min(shape[i] - 1, Math.ceil(at) + width));
-  let count = 0;
+  const spans = [];
   for (let row = from[0]; row <= to[0]; row++) {
     for (let column = from[1]; column <= to[1]; column++) {
       const [down, right] = [row - start[0], column - start[1]];
       const along = (down * end[0] + right * end[1]) / length;
       const aside = (side * (down * end[1] - right * end[0])) / length;
       const isAlong = along >= -ROUNDING && along <= length + ROUNDING;
-      if (isAlong && aside > ROUNDING - half && aside <= half + ROUNDING) count += 1;
+      if (isAlong && aside > ROUNDING - half && aside <= half + ROUNDING) spans.push([row, column, column + 1]);
     }
   }
-  return count;
+  return spans;
 }
 
 /** Lowest and highest row and column. */

@@ -6,6 +6,7 @@ const SMALLEST_SIZE = 48; // of the shorter side, so that a line scan can be poi
 const REACH = 12; // CSS pixels within which the pointer takes hold of a pinned pixel,
 const MARK = 4; // and where a map is too slim for that: half of what marks it
 const EASY = 6; // CSS pixels of a side of a pixel that is hit without such help
+const CAPTION_OF_NEXT = "component {next}, which rank {next} would add: signed, noise = 1; its curve in counts a pixel";
 const VEIL = new Uint32Array(Uint8Array.from([0, 0, 0, 150]).buffer)[0]; // over what does not stand out
 
 /** Round 1, 2 or 5 times a power of ten, at most `length`. */
@@ -222,7 +223,7 @@ class View {
 
   paintValues(pixels) {
     const { small, limits } = this.core.values();
-    const colors = shades(this.core.model.get("colors"));
+    const colors = shades(this.core.colors);
     paintValues(pixels, small, limits, colors, this.core.isLog);
     const bar = new ImageData(1, 256);
     new Uint32Array(bar.data.buffer).set(colors.slice().reverse());
@@ -247,7 +248,8 @@ class View {
     const [rank, last] = [this.core.model.get("rank"), this.core.factors?.nComponents];
     const words = { "{rank}": rank, "{next}": rank + 1, "{last}": last, "{s}": rank === 1 ? "" : "s" };
     const { model } = this.core;
-    const caption = model.get("captions")[model.get("residual")] ?? model.get("caption");
+    const own = this.core.factors && model.get("residual") === "next" ? CAPTION_OF_NEXT : model.get("caption");
+    const caption = model.get("captions")[model.get("residual")] ?? own;
     if (rank >= last && caption.includes("{next}")) return `rank ${rank}: no component is kept beyond`;
     const filled = caption.replace(/{rank}|{next}|{last}|{s}/g, (word) => words[word]);
     return rank + 1 === last ? filled.replace(`components ${last} to ${last} hold`, `component ${last} holds`) : filled;
@@ -274,6 +276,10 @@ class View {
     const [row, column] = this.core.probed;
     const value = this.core.textAt(this.core.flat([row, column]));
     const missing = this.core.countsAreMissing ? " (counts need a kernel)" : "";
+    if (this.core.probesRegion) {
+      this.readout.textContent = `mean of the ${this.core.regionText()}${missing}`;
+      return;
+    }
     const { size, unit } = this.core.model.get("pixel_size");
     const place = size ? `x ${short(column * size)}, y ${short(row * size)} ${unit} · ` : "";
     this.readout.textContent = `${place}row ${row}, column ${column}: ${value}${missing}`;

@@ -88,8 +88,9 @@ class MapView(Hearing, anywidget.AnyWidget):
         Row and column under the pointer.
     rank : int
         Components of the model that the residual map and the model spectrum use.
-    residual : {"leading", "all"}
-        Whether the residual is what the next components hold, or what all channels do.
+    residual : {"leading", "all", "next"}
+        Whether the residual is what the next components hold, or what all channels do; or the
+        signed map of what component ``rank + 1`` alone would add, noise being 1.
     caption : str
         What stands over the map; ``{rank}``, ``{next}`` and ``{last}`` are filled in.
     captions : dict
@@ -121,8 +122,18 @@ class MapView(Hearing, anywidget.AnyWidget):
         Per cent of the pixels below each end of the colours; nearer together gives more contrast.
     scale : {"linear", "log"}
         Whether colours follow the values or their logarithm.
-    colors : {"viridis", "cividis", "gray"}
-        Colour map of the values.
+    colors : {"viridis", "cividis", "gray", "diverging"}
+        Colour map of the values; ``"diverging"`` parts at zero and reaches as far on both sides.
+    counts : dict
+        Measured counts of what is probed: float32 ``values``, and the ``pixel`` or the ``region``
+        they are of. Others are not drawn.
+    followers : dict of Widget
+        Marks that the page moves without a kernel. Lines: ``"model"`` and ``"counts"`` of the
+        pixel under the pointer, else the mean of the region, else of the chosen pixel; ``"next"``,
+        what component ``rank + 1`` would add there, in counts; ``"means"`` and ``"hovered"`` of
+        :meth:`set_label_sets`. ``"handle"`` and ``"line"`` stand at the rank, ``"residual"`` is a
+        menu of its kinds, ``"code"`` shows `code` with ``{rank}`` filled in, and ``"kernel"`` is a
+        control that says so where there is none.
     pixel_size : dict
         ``size`` and ``unit`` of a pixel: for the scale bar, and for places in that unit.
 
@@ -154,7 +165,7 @@ class MapView(Hearing, anywidget.AnyWidget):
     factors = tl.Dict().tag(sync=True)
     rank = tl.Int(1, min=1).tag(sync=True)
     max_rank = tl.Int(1, min=1).tag(sync=True)
-    residual = tl.Enum(["leading", "all"], "leading").tag(sync=True)
+    residual = tl.Enum(["leading", "all", "next"], "leading").tag(sync=True)
     pixel = tl.Tuple(tl.Int(), tl.Int(), default_value=(0, 0)).tag(sync=True)
     hovered = tl.Tuple(tl.Int(), tl.Int(), allow_none=True, default_value=None).tag(sync=True)
     tool = tl.Enum(TOOLS, "point").tag(sync=True)
@@ -171,7 +182,7 @@ class MapView(Hearing, anywidget.AnyWidget):
     caption = tl.Unicode().tag(sync=True)
     captions = tl.Dict().tag(sync=True)
     unit = tl.Unicode().tag(sync=True)
-    colors = tl.Enum(["viridis", "cividis", "gray"], "viridis").tag(sync=True)
+    colors = tl.Enum(["viridis", "cividis", "gray", "diverging"], "viridis").tag(sync=True)
     pixel_size = tl.Dict().tag(sync=True)
     followers = tl.Dict(value_trait=tl.Instance(Widget)).tag(sync=True, **widget_serialization)
 
