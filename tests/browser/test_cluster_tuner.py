@@ -17,7 +17,7 @@ tuner = em.ClusterTuner(image, max_k=6)
 tuner
 """
 SHAPE = (96, 128)
-WATCH = """() => {
+WATCH = """(box) => {
   const before = document.querySelectorAll('.endmember-map canvas.data')[0];
   const pen = before.getContext('2d');
   const sum = () => {
@@ -28,7 +28,7 @@ WATCH = """() => {
   };
   const first = sum();
   window.painted = null;
-  document.querySelector('input[type=number]').addEventListener('keydown', (event) => {
+  box.addEventListener('keydown', (event) => {
     const look = () => {
       if (sum() !== first) window.painted = performance.now() - event.timeStamp;
       else requestAnimationFrame(look);
@@ -176,10 +176,10 @@ def test_an_error_is_shown_in_words_and_the_clusters_stay(tuner):
 
 def test_slow_work_shows_progress_and_is_cancelled_within_300_ms(tuner, shots):
     tuner.page.get_by_label("features").select_option("all channels")
+    tuner.page.get_by_label("criterion").select_option("gap")
     cancel = tuner.page.get_by_role("button", name="Cancel")
     cancel.wait_for()
-    tuner.settle(700)
-    assert re.search(r"about \d+ s left|clustering", tuner.page.locator("body").inner_text())
+    tuner.page.get_by_text(re.compile(r"about \d+ (s|min) left")).wait_for(timeout=60_000)
     tuner.page.screenshot(path=shots / "tuner-running.png")
     cancel.evaluate(WATCH_CANCEL)
     cancel.click()
@@ -188,6 +188,7 @@ def test_slow_work_shows_progress_and_is_cancelled_within_300_ms(tuner, shots):
     print(f"cancelled after {took:.0f} ms")
     assert took < 300
     assert "older clusters" in tuner.status.inner_text()
+    tuner.page.get_by_label("criterion").select_option("silhouette")
     tuner.page.get_by_label("features").select_option("lines")
     tuner.wait_until_idle()
 
@@ -196,14 +197,14 @@ def test_k_is_painted_within_a_few_frames(tuner):
     times = []
     for i in range(24):
         tuner.k.focus()
-        tuner.page.evaluate(WATCH)
+        tuner.k.evaluate(WATCH)
         tuner.k.press("ArrowUp" if i % 8 < 4 else "ArrowDown")
         tuner.page.wait_for_function("window.painted !== null", timeout=5000)
         times.append(tuner.page.evaluate("window.painted"))
         tuner.settle(250)
     p50, p95 = np.percentile(times, [50, 95])
     print(f"k to painted map: p50 {p50:.0f} ms, p95 {p95:.0f} ms")
-    assert p95 < 250  # on a busy machine; 50 ms is reached on an idle one
+    assert p95 < 50
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

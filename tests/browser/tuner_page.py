@@ -23,11 +23,12 @@ class TunerPage:
         self.page = page
         self.map = page.locator(".endmember-map .stage").nth(0)
         self.plane = page.locator(".endmember-map .stage").nth(1)
-        self.means, self.curve, self.silhouettes = (
-            page.locator(".bqplot.figure").nth(i) for i in range(3)
-        )
+        self.means, self.curve = (page.locator(".bqplot.figure").nth(i) for i in range(2))
+        self.silhouettes = page.locator(".endmember-silhouettes")
+        self.words = page.locator(".endmember-words")
+        self.readout = page.locator(".endmember-map .readout").first
         self.k = page.get_by_role("spinbutton", name="clusters")
-        self.status = page.locator("span[role=status]")
+        self.status = page.locator(".endmember-message").first
         self.map.wait_for(timeout=60_000)
 
     def settle(self, milliseconds=400):
@@ -67,9 +68,23 @@ class TunerPage:
         return self.page.locator(".endmember-code").first.inner_text()
 
     def table(self):
-        """The rows of the table as lists of text."""
-        rows = self.page.locator(".endmember-table tr")
-        return [rows.nth(i).locator("th, td").all_inner_texts() for i in range(rows.count())]
+        """The rows of the table as lists of text, names as they stand in their boxes."""
+        return self.page.locator(".endmember-table tr").evaluate_all(
+            """rows => rows.map(row => [...row.cells].map(
+              cell => cell.querySelector('input')?.value ?? cell.innerText))"""
+        )
+
+    def name_cluster(self, label, name):
+        """Give a cluster another name in the table."""
+        box = self.page.get_by_role("textbox", name=f"name of cluster {label}")
+        box.fill(name)
+        box.press("Enter")
+        self.settle()
+
+    def legend(self):
+        """Names under the map."""
+        first = self.page.locator(".endmember-map").first
+        return first.locator(".legend li").all_inner_texts()
 
     def place(self, row, column, shape, stage=None):
         """Where the middle of a pixel is on the page."""

@@ -2,15 +2,19 @@
 
 import ast
 import json
+import zlib
 
 import numpy as np
 import pytest
 import traitlets as tl
 
 import endmember as em
+from endmember.widgets.cluster_parts import N_POINTS
 from endmember.widgets.cluster_plots import ticks_between
 from endmember.widgets.cluster_tuner import ratio_words
 from endmember.widgets.map_traits import LABEL_COLORS
+
+FADED_LABEL = len(LABEL_COLORS)
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +29,25 @@ def tuner(scene):
     return tuner
 
 
-def shown_labels(view):
-    labels = np.frombuffer(view.labels, np.uint8).reshape(view.shape).astype(int)
+def sent_sets(view):
+    """Maps of labels as the page has them, (n_ranks, rows, columns)."""
+    sets = view.label_sets
+    held = zlib.decompress(sets["maps"]) if sets["deflated"] else sets["maps"]
+    labels = np.frombuffer(held, np.uint8).reshape(-1, *view.shape).astype(int)
     return np.where(labels == 255, -1, labels)
+
+
+def sent_means(view):
+    """Mean spectra as the page has them, for every rank."""
+    sets = view.label_sets
+    means = np.frombuffer(sets["means"], np.float32)
+    means = means.reshape(sum(sets["n_labels"]), -1)
+    return np.split(means, np.cumsum(sets["n_labels"])[:-1])
+
+
+def shown_labels(view):
+    """What the page paints."""
+    return sent_sets(view)[view.rank - 1]
 
 
 @pytest.mark.parametrize(
@@ -83,11 +103,46 @@ def test_value_and_pixel_follow_the_state_and_lead_it(tuner):
 @pytest.mark.parametrize("k", [1, 2, 3, 4])
 def test_the_map_and_the_spectra_show_the_clusters_in_the_same_colours(tuner, k):
     tuner.value = k
+    assert tuner.map.rank == tuner.plane.rank == tuner.k.value == k
     np.testing.assert_array_equal(shown_labels(tuner.map), tuner.state.label_map())
-    assert tuner.map.palette == list(tuner.means.lines.colors) == list(LABEL_COLORS[:k])
-    means = np.atleast_2d(tuner.means.lines.y)  # bqplot drops an axis of one
-    np.testing.assert_array_equal(means, tuner.state.mean_spectra().means)
-    assert tuner.map.names == tuner.means.lines.labels == [f"cluster {i}" for i in range(k)]
+    np.testing.assert_allclose(
+        sent_means(tuner.map)[k - 1], tuner.state.mean_spectra().means, rtol=1e-7
+    )
+    assert tuner.map.palette == list(LABEL_COLORS) == tuner.table.palette
+    assert tuner.map.names == tuner.table.names == tuner.state.names
+    assert tuner.map.followers["means"] is tuner.means.lines
+    assert tuner.means._y.max > tuner.state.mean_spectra().means.max()
+
+
+def test_choosing_k_sends_neither_maps_nor_spectra_again(tuner):
+    sent = []
+    big = ("label_sets", "bands_of", "sets", "rows", "labels", "counts", "codes", "values")
+    for widget in (
+        tuner.map,
+        tuner.plane,
+        tuner.links,
+        tuner.table,
+        tuner.silhouettes,
+        tuner.words,
+    ):
+        names = [name for name in big if widget.has_trait(name)]
+        widget.observe(lambda change: sent.append(change["name"]), names)
+    for k in (1, 4, 3, 2):
+        tuner.map.set_state({"rank": k})  # as the page does
+        assert tuner.state.shown_k == k
+    assert sent == []
+
+
+def test_a_page_that_is_further_is_not_pulled_back(tuner):
+    told = []
+    for widget, name in ((tuner.k, "value"), (tuner.plane, "rank"), (tuner.curve.at, "x")):
+        widget.observe(lambda change: told.append(change["name"]), name)
+    tuner.map.set_state({"rank": 4})
+    assert (tuner.value, told) == (4, [])
+    tuner.value = 3
+    assert (tuner.k.value, tuner.plane.rank) == (3, 3)
+    tuner.k.set_state({"value": 1})  # the page has moved the map by itself
+    assert tuner.map.rank == 3
 
 
 def test_colours_stay_with_their_pixels_when_a_cluster_is_split(tuner):
@@ -97,16 +152,37 @@ def test_colours_stay_with_their_pixels_when_a_cluster_is_split(tuner):
     assert np.mean(shown_labels(tuner.map) == before) > 0.6
 
 
-def test_silhouettes_fill_the_height_in_the_colours_of_their_clusters(tuner):
+def test_silhouettes_of_every_k_are_sent_in_their_order(tuner):
+    sets = tuner.silhouettes.sets
+    values = np.frombuffer(sets["values"], np.float32)
+    for k in range(1, 5):
+        tuner.value = k
+        found, each = sets["shares"][k - 1], tuner.state.silhouettes()
+        if k == 1:
+            assert found is None
+            continue
+        np.testing.assert_allclose(found["shares"], [one.size / 280 for one in each])
+        np.testing.assert_allclose(found["means"], [one.mean() for one in each])
+        start = sets["starts"][k - 1]
+        drawn = values[start : start + k * N_POINTS].reshape(k, -1)
+        np.testing.assert_allclose(drawn[:, 0], [one.max() for one in each], rtol=1e-6)
+        np.testing.assert_allclose(drawn[:, -1], [one.min() for one in each], rtol=1e-6)
+
+
+def test_bands_hold_two_standard_errors_of_every_channel(tuner):
+    bands = tuner.links.bands_of
+    along = np.frombuffer(bands["x"], np.float64)
+    edges = np.frombuffer(bands["y"], np.float32).reshape(-1, along.size)
+    assert bands["n_labels"] == [1, 2, 3, 4]
     tuner.value = 3
-    marks = tuner.silhouettes.clusters
-    assert marks.colors == list(LABEL_COLORS[:3])
-    for k, each in enumerate(tuner.state.silhouettes()):
-        assert marks.x[k].max() == each.max()
-        assert np.ptp(marks.y[k]) == pytest.approx(each.size / 280)
-    assert marks.y[-1].max() == pytest.approx(1.0)
-    tuner.value = 1
-    assert np.isnan(marks.x).all()
+    found, n = tuner.state.mean_spectra(), along.size // 2
+    for k, (mean, error) in enumerate(zip(found.means, found.stderr_scatter, strict=True)):
+        low, high = edges[3 + k, :n], edges[3 + k, : n - 1 : -1]
+        assert low.min() == pytest.approx((mean - 2 * error).min(), rel=1e-6)
+        assert high.max() == pytest.approx((mean + 2 * error).max(), rel=1e-6)
+        at = np.searchsorted(along[:n], tuner.state.image.axis, side="right") - 1
+        assert (low[at] <= mean - 2 * error + 1e-3)[:-2].all()  # the last step ends with the axis
+        assert (high[at] >= mean + 2 * error - 1e-3)[:-2].all()
 
 
 def test_the_curve_shows_the_criterion_and_marks_what_it_prefers(tuner):
@@ -122,29 +198,108 @@ def test_the_curve_shows_the_criterion_and_marks_what_it_prefers(tuner):
     np.testing.assert_array_equal(tuner.curve.at.x, [3.0, 3.0])
 
 
-def test_a_click_on_the_curve_chooses_its_k(tuner):
-    tuner._take_point(None, {"data": {"x": 3.0}})
-    assert tuner.value == 3
+def table_of(tuner):
+    """Cells of the table as the page shows them for the present number of clusters."""
+    return [tuner.table.heads, *tuner.table.rows[tuner.map.rank - 1]]
 
 
 def test_the_table_tells_held_out_ratios_from_those_of_the_clusters(tuner):
-    assert "where clustered" not in tuner.table.value
+    assert tuner.table.heads == ["cluster", "pixels", "Fe_Ka / O_Ka"]
     tuner.held_out.value = True
     assert tuner.state.wait(60)
-    assert "where clustered" in tuner.table.value
-    row = tuner.state.ratios()[0]
-    assert ratio_words(row["held_out"]) in tuner.table.value
+    heads, *rows = table_of(tuner)
+    assert heads[2:] == ["Fe_Ka / O_Ka where clustered", "on held-out counts"]
+    for row, cells in zip(tuner.state.ratios(), rows, strict=True):
+        assert cells == [
+            str(row["n_pixels"]),
+            ratio_words(row["clustered"]),
+            ratio_words(row["held_out"]),
+        ]
     assert "held-out half" in tuner.heading.value
+    assert "one half of the counts" in tuner.map.caption
+
+
+def test_the_table_holds_every_number_of_clusters(tuner):
+    for k in range(1, 5):
+        tuner.value = k
+        pixels = [int(cells[0]) for cells in table_of(tuner)[1:]]
+        np.testing.assert_array_equal(pixels, np.bincount(tuner.state.label_map().ravel()))
 
 
 def test_the_ratio_follows_its_lines(tuner):
-    before = tuner.table.value
+    before = tuner.table.rows
     tuner.state.ratio = ("O_Ka", "Fe_Ka")
     assert (tuner.above.value, tuner.below.value) == ("O_Ka", "Fe_Ka")
-    assert tuner.table.value != before
+    assert tuner.table.rows != before
     tuner.above.value = "Fe_Ka"
     assert tuner.state.ratio == ("Fe_Ka", "Fe_Ka")
-    assert "1.0000 ± " in tuner.table.value
+    assert table_of(tuner)[1][1].startswith("1.0000 ± ")
+
+
+def test_names_of_the_table_are_those_of_all_parts(tuner):
+    tuner.value = 3
+    tuner.table.set_state({"names": ["rim", " core ", "", "cluster 3"]})  # as the page does
+    given = ["rim", "core", "cluster 2"]
+    assert tuner.state.shown_names() == given
+    assert tuner.map.names[:3] == tuner.table.names[:3] == given
+    result = tuner.result()
+    assert result.names == tuple(given)
+    assert result.record.parameters["names"] == given
+    assert 'names = ["rim", "core", "cluster 2"]' in tuner.to_code()
+    assert tuner.code.value == tuner.links.codes[2] == tuner.to_code()
+    assert b",rim" in tuner.files[0].file()[1]
+    assert "core, standard error" in tuner.files[1].file()[1].decode()
+
+
+def test_the_files_hold_the_map_and_the_spectra(tuner):
+    tuner.value = 2
+    name, text = tuner.files[0].file()
+    rows = text.decode().splitlines()[1:]
+    assert name == "clusters.csv"
+    labels = [int(row.split(",")[2]) for row in rows]
+    np.testing.assert_array_equal(labels, tuner.state.label_map().ravel())
+    _, text = tuner.files[1].file()
+    values = np.loadtxt(text.decode().splitlines()[1:], delimiter=",")
+    np.testing.assert_array_equal(values[:, 1::2].T, tuner.state.mean_spectra().means)
+
+
+def test_clusters_are_kept_as_regions_and_chosen_there(scene):
+    tuner = em.ClusterTuner(em.SpectrumImage(scene.image.counts.copy(), scene.image.axis), max_k=2)
+    tuner.result()
+    tuner.state.names = ["rim"]
+    tuner.keep.click()
+    tuner.keep.click()  # the same names are replaced
+    regions, labels = tuner.regions.regions, tuner.state.label_map()
+    assert list(regions.regions) == ["rim", "cluster 1"]
+    np.testing.assert_array_equal(regions.mask("rim"), labels == 0)
+    assert "2 clusters are kept" in tuner.message.value
+    regions.chosen = "cluster 1"
+    np.testing.assert_array_equal(tuner.state.chosen(), labels == 1)
+    assert tuner.map.highlight
+    assert tuner.means.chosen.labels == [f"{(labels == 1).sum()} chosen pixels"]
+    regions.chosen = ""
+    assert tuner.state.chosen() is None
+    assert tuner.map.highlight == b""
+
+
+def test_what_is_chosen_in_the_plane_is_kept_as_a_region(scene):
+    tuner = em.ClusterTuner(em.SpectrumImage(scene.image.counts.copy(), scene.image.axis), max_k=2)
+    tuner.result()
+    tuner.plane.region = {"kind": "rectangle", "points": [[0, 0], [60, 40]]}
+    chosen = tuner.state.chosen()
+    assert 0 < chosen.sum() < chosen.size
+    tuner.regions.name.value = "corner"
+    tuner.regions.keep.click()
+    np.testing.assert_array_equal(tuner.regions.regions.mask("corner"), chosen)
+
+
+def test_a_closed_tuner_leaves_the_shared_regions(scene):
+    tuner = em.ClusterTuner(scene.image, max_k=2)
+    tuner.result()
+    regions = tuner.regions.regions
+    tuner.close()
+    heard = regions._trait_notifiers["chosen"]["change"]
+    assert all(getattr(act, "__self__", None) not in (tuner, tuner.regions) for act in heard)
 
 
 @pytest.mark.parametrize(
@@ -163,27 +318,57 @@ def test_ratios_are_written_as_far_as_they_are_known(ratio, words):
 def test_a_region_on_the_map_stands_out_in_the_plane_and_back(tuner):
     tuner.map.region = {"kind": "rectangle", "points": [[0, 0], [3, 9]]}
     assert tuner.map.highlight
-    assert tuner.plane.names[-1] == "not chosen"
+    assert (sent_sets(tuner.plane) == FADED_LABEL).any()
     assert tuner.means.chosen.labels == ["40 chosen pixels"]
     tuner.plane.region = {"kind": "rectangle", "points": [[0, 0], [95, 95]]}
     assert tuner.map.region == {}
     assert tuner.means.chosen.labels == ["280 chosen pixels"]
     tuner.plane.region = {}
     assert tuner.map.highlight == b""
-    assert "not chosen" not in tuner.plane.names
+    assert not (sent_sets(tuner.plane) == FADED_LABEL).any()
 
 
 def test_the_plane_shows_clusters_or_density_of_two_features(tuner):
-    plane = tuner.state.plane()
-    np.testing.assert_array_equal(shown_labels(tuner.plane), plane.clusters(2))
+    for k in (1, 2, 4):
+        tuner.value = k
+        plane = tuner.state.plane()
+        np.testing.assert_array_equal(shown_labels(tuner.plane), plane.clusters(k))
     assert "Fe_Ka" in tuner.plane_across.value
     assert "O_Ka" in tuner.plane_up.value
+    assert "counts" in tuner.plane_up.value
     tuner.drawn.value = "density"
     values = np.frombuffer(tuner.plane.values, "f4").reshape(tuner.plane.shape)
     np.testing.assert_array_equal(values, plane.density().astype("f4"))
     tuner.across.value, tuner.up.value = 1, 0
     assert tuner.state.plane_axes == (1, 0)
     assert "O_Ka" in tuner.plane_across.value
+
+
+def test_words_of_the_plane_know_values_pixels_and_clusters(tuner):
+    across, up = tuner.words.sides
+    assert (across["name"], up["name"], across["unit"]) == ("Fe_Ka", "O_Ka", "counts")
+    plane = tuner.state.plane()
+    counts = np.frombuffer(tuner.words.counts, "<u4").reshape(plane.shape)
+    np.testing.assert_array_equal(counts, np.nan_to_num(plane.density()))
+    labels = np.frombuffer(tuner.words.labels, np.uint8).reshape(-1, *plane.shape)
+    np.testing.assert_array_equal(
+        labels, np.where(sent_sets(tuner.plane) < 0, 255, sent_sets(tuner.plane))
+    )
+    tuner.normalisation.value = "spread"
+    assert tuner.state.wait(60)
+    assert tuner.words.sides[0]["unit"] == "standard deviations"
+    tuner.features.value = "log-ratio"
+    tuner.normalisation.value = "none"
+    assert tuner.state.wait(60)
+    assert tuner.words.sides[0]["unit"] == ""
+
+
+def test_the_counts_under_a_resting_pointer_are_shown(tuner, scene):
+    tuner.map.set_state({"hovered": (5, 6)})
+    assert tuner.means.chosen.labels == ["pixel 5, 6"]
+    np.testing.assert_array_equal(tuner.means.chosen.y, scene.image.counts[5, 6])
+    tuner.map.set_state({"hovered": None})
+    assert tuner.means.chosen.labels == ["pixel {}, {}".format(*tuner.pixel)]
 
 
 def test_pointing_at_the_plane_chooses_a_pixel_there(tuner):
@@ -295,8 +480,8 @@ def test_data_without_lines_have_no_ratios():
     counts = np.random.default_rng(0).poisson(20.0, size=(6, 7, 4))
     tuner = em.ClusterTuner(em.SpectrumImage(counts, title="<i>x</i>"), max_k=3)
     assert tuner.result().k == 2
-    assert "ratio" not in tuner.table.value
-    assert "&lt;i&gt;x" in tuner.children[0].value
+    assert tuner.table.heads == ["cluster", "pixels"]
+    assert "&lt;i&gt;x" in tuner.children[1].value
 
 
 def test_unknown_keywords_are_refused(scene):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,15 +12,15 @@ from sklearn.preprocessing import normalize, scale
 
 from endmember.core.cluster_features import KINDS, cluster_features
 from endmember.core.clusters import MOST_MIXED, cluster_sweep
-from endmember.core.image import SpectrumImage
 from endmember.core.kmeans import KMeans
-from endmember.core.label_maps import MeanSpectra, align_labels, mean_spectra, remove_small_areas
+from endmember.core.label_maps import align_labels, mean_spectra, remove_small_areas
 from endmember.core.pca import PCA
 from endmember.core.points import as_rows
 from endmember.core.progress import check_callback, report
-from endmember.core.record import Record, record_of
+from endmember.core.record import record_of
 from endmember.core.sources import as_spectrum_image
 from endmember.core.thinning import thin
+from endmember.core.tuned_clusters import TunedClusters, default_names, ratio_rows
 
 ALGORITHMS = ("k-means", "gaussian mixture")
 NORMALISATIONS = ("none", "spread", "length")
@@ -48,93 +45,6 @@ class Recipe(NamedTuple):
         if self.features == "raw" or not self.lines:
             return {}
         return {"lines": as_lines(self.lines)}
-
-
-@dataclass(frozen=True, eq=False)
-class TunedClusters:
-    """Clusters as they were tuned.
-
-    Attributes
-    ----------
-    k : int
-        Number of clusters.
-    model : KMeans or GaussianMixture
-        The fitted estimator, whose own names of the clusters are other ones.
-    labels : ndarray of int, shape (rows, columns)
-        Cluster of every pixel after small areas were removed; -1 where pixels are hidden.
-    spectra : MeanSpectra
-        Mean spectra in counts a pixel, of the held-out counts where there are such.
-    ratios : list of dict
-        Of every cluster its pixels, and the ratio of two lines with its error.
-    names : tuple of str
-        Names of the clusters, in their order.
-    image : SpectrumImage
-        What was clustered.
-    record : Record
-        What made the result.
-    """
-
-    k: int
-    model: Any
-    labels: np.ndarray
-    spectra: MeanSpectra
-    ratios: list
-    names: tuple
-    image: SpectrumImage
-    record: Record
-
-    def masks(self):
-        """Return the pixels of every cluster by its name.
-
-        Returns
-        -------
-        dict of str to ndarray of bool, shape (rows, columns)
-            A name that two clusters have stands for both of them.
-        """
-        found: dict = {}
-        for k, name in enumerate(self.names):
-            found[name] = found.get(name, False) | (self.labels == k)
-        return found
-
-    def to_csv(self, path):
-        """Write the map as a table: row, column, cluster and its name, a line for each pixel.
-
-        Parameters
-        ----------
-        path : str or path-like
-            File to write; one of that name is replaced. Hidden pixels are left out.
-        """
-        _write(path, ["row", "column", "cluster", "name"], self._pixels())
-
-    def spectra_to_csv(self, path):
-        """Write the mean spectra as a table: the axis, and of each cluster its mean and error.
-
-        Parameters
-        ----------
-        path : str or path-like
-            File to write; one of that name is replaced. Means and standard errors from the
-            scatter among the pixels are in counts a pixel.
-        """
-        head = [self.image.signal_axis.label()]
-        columns = [self.image.axis]
-        for name, mean, error in zip(
-            self.names, self.spectra.means, self.spectra.stderr_scatter, strict=False
-        ):  # removing small areas may have left nothing of the last ones
-            head += [name, f"{name}, standard error"]
-            columns += [mean, error]
-        _write(path, head, np.stack(columns, axis=1).tolist())
-
-    def _pixels(self):
-        for row, column in np.argwhere(self.labels >= 0).tolist():
-            label = int(self.labels[row, column])
-            yield row, column, label, self.names[label]
-
-
-def _write(path, head, rows):
-    with Path(path).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(head)
-        writer.writerows(rows)
 
 
 def tuned_clusters(
@@ -326,9 +236,6 @@ def map_of(image, labels, min_area):
     return remove_small_areas(folded, min_area) if min_area > 1 else folded
 
 
-# ratios of two lines
-
-
 def image_lines(image, recipe):
     """Return the counts of every visible pixel in each line, by its name."""
     lines = as_lines(recipe.lines)
@@ -336,53 +243,7 @@ def image_lines(image, recipe):
     return dict(zip(lines, counts.T, strict=True))
 
 
-def ratio_rows(label_map, k, counted, ratio, *, held_out):
-    """Return of every cluster its pixels, and the ratio of two lines with its counting error.
-
-    Parameters
-    ----------
-    label_map : ndarray of int, shape (rows, columns)
-        Clusters; -1 where pixels are hidden.
-    k : int
-        Number of clusters.
-    counted : pair of dict of str to ndarray, or None
-        Counts of every visible pixel in each line: those that were clustered, and the others.
-    ratio : pair of str or None
-        Two of the lines.
-    held_out : bool
-        Whether the others are others.
-    """
-    labels = label_map[label_map >= 0]
-    sizes = np.bincount(labels, minlength=k)
-    here = there = [None] * k
-    if ratio is not None:
-        here = _ratios(labels, k, counted[0], ratio)
-        there = _ratios(labels, k, counted[1], ratio) if held_out else there
-    return [
-        {"cluster": i, "n_pixels": int(sizes[i]), "clustered": here[i], "held_out": there[i]}
-        for i in range(k)
-    ]
-
-
-def _ratios(labels, k, counts, ratio):
-    above, below = (np.bincount(labels, counts[name], minlength=k) for name in ratio)
-    return [ratio_of(a, b) for a, b in zip(above, below, strict=True)]
-
-
-def ratio_of(above, below):
-    """Return the ratio of two counts with its error, None where one of them is none."""
-    if not (above > 0 and below > 0):
-        return None
-    ratio = float(above / below)
-    return ratio, ratio * float(np.sqrt(1 / above + 1 / below))
-
-
-# names and code
-
-
-def default_names(k):
-    """Return the names of clusters to which nobody has given others."""
-    return [f"cluster {i}" for i in range(k)]
+# code
 
 
 def as_lines(lines):
@@ -402,8 +263,8 @@ def code_of_tuned(record):
     """Return the imports and the lines for a record as :func:`tuned` keeps it."""
     settings = record.parameters
     recipe = recipe_of(**{name: settings[name] for name in Recipe._fields})
-    how = [settings[name] for name in ("k", "min_area", "names")]
-    return _code(recipe, *how, _Holes.in_record(record))
+    k, min_area, names = (settings[name] for name in ("k", "min_area", "names"))
+    return _code(recipe, k, min_area, names, _Holes.in_record(record))
 
 
 def recipe_code(image, recipe, k, min_area, names=None):

@@ -1,15 +1,13 @@
-"""Curves of a cluster tuner: mean spectra, silhouettes, and what speaks for each k."""
+"""Curves of a cluster tuner: mean spectra, and what speaks for each number of clusters."""
 
 from __future__ import annotations
 
 import bqplot as bq
 import numpy as np
 
-from endmember.widgets.map_traits import LABEL_COLORS
 from endmember.widgets.palette import BLUE, GREY, ORANGE
 from endmember.widgets.spectrum_plot import even_ticks
 
-N_POINTS = 120  # of a silhouette, however many pixels it has
 MARGIN = {"top": 12, "bottom": 48, "left": 66, "right": 16}
 HEIGHT = "280px"
 NOWHERE = np.full((1, 2), np.nan)
@@ -53,6 +51,9 @@ class Plot(bq.Figure):
 class MeansPlot(Plot):
     """Mean spectra of clusters in their colours, and bands of two standard errors.
 
+    The page draws them all, as many as there are clusters; see :meth:`MapView.set_label_sets`. The
+    one under the pointer is thick.
+
     Parameters
     ----------
     image : SpectrumImage
@@ -60,96 +61,39 @@ class MeansPlot(Plot):
     """
 
     def __init__(self, image):
-        self._axis = image.axis.astype(float)
-        x = bq.LinearScale(min=float(self._axis.min()), max=float(self._axis.max()))
+        axis = image.axis.astype(float)
+        x = bq.LinearScale(min=float(axis.min()), max=float(axis.max()))
         self._y = bq.LinearScale(min=0.0, max=1.0, allow_padding=False)
-        scales = {"x": x, "y": self._y}
+        of_axis = {"x": axis, "y": np.zeros(axis.size), "scales": {"x": x, "y": self._y}}
         self.chosen = bq.Lines(
-            x=self._axis,
-            y=np.zeros(self._axis.size),
-            scales=scales,
+            **of_axis,
             colors=[GREY],
             stroke_width=1,
             opacities=[0.7],
             labels=["chosen"],
             display_legend=True,
         )
-        self.bands = bq.Lines(
-            x=NOWHERE, y=NOWHERE, scales=scales, opacities=[0.0], fill="inside"
-        )  # their outlines are not drawn
-        self.lines = bq.Lines(
-            x=self._axis,
-            y=np.zeros((1, self._axis.size)),
-            scales=scales,
-            stroke_width=1.5,
-            display_legend=True,
-        )
-        marks = [self.chosen, self.bands, self.lines]
+        nowhere = {"x": NOWHERE, "y": NOWHERE, "scales": of_axis["scales"], "visible": False}
+        self.bands = bq.Lines(**nowhere, opacities=[0.0], fill="inside")  # outlines are not drawn
+        self.lines = bq.Lines(**nowhere, stroke_width=1.5, display_legend=True)
+        self.hovered = bq.Lines(**nowhere, stroke_width=3)
+        marks = [self.chosen, self.bands, self.lines, self.hovered]
         labels = (image.signal_axis.label(), "counts a pixel")
         super().__init__(marks, x, self._y, labels, flex="3 1 420px")
         self.legend_location = "top-right"
         self.layout.height = "300px"
 
-    def show(self, found, names):
-        """Show the mean spectra of clusters and their scatter errors."""
-        means = np.nan_to_num(found.means)
-        errors = 2 * np.nan_to_num(found.stderr_scatter)
-        there = np.concatenate([means - errors, (means + errors)[:, ::-1]], axis=1)
-        along = np.concatenate([self._axis, self._axis[::-1]])
-        colors = list(LABEL_COLORS[: len(means)])
-        high = 1.05 * max(float((means + errors).max()), 1e-12)
+    def fit(self, every):
+        """Make room for the mean spectra of all numbers of clusters, which share one scale."""
+        tops = [np.nan_to_num(f.means + 2 * np.nan_to_num(f.stderr_scatter)) for f in every]
+        high = 1.05 * max([float(top.max()) for top in tops] + [1e-12])
         self._y.max = high
         self.y_axis.tick_values = even_ticks(high)
-        with self.bands.hold_sync():
-            self.bands.x, self.bands.y = np.tile(along, (len(means), 1)), there
-            self.bands.fill_colors, self.bands.colors = colors, colors
-            self.bands.opacities = [0.0] * len(means)
-            self.bands.fill_opacities = [0.25] * len(means)
-        with self.lines.hold_sync():
-            self.lines.y, self.lines.colors, self.lines.labels = means, colors, names
 
-    def show_chosen(self, counts, name):
-        """Show the spectrum of what was chosen on the map."""
+    def show_chosen(self, spectrum, name):
+        """Show another spectrum in grey, under a name."""
         with self.chosen.hold_sync():
-            self.chosen.y, self.chosen.labels = np.asarray(counts, dtype=float), [name]
-
-
-class SilhouettePlot(Plot):
-    """Silhouettes of every cluster, its pixels from the best to the worst."""
-
-    def __init__(self):
-        x = bq.LinearScale(min=-1.0, max=1.0, allow_padding=False)
-        y = bq.LinearScale(min=0.0, max=1.0, reverse=True, allow_padding=False)
-        scales = {"x": x, "y": y}
-        self.clusters = bq.Lines(x=NOWHERE, y=NOWHERE, scales=scales, fill="inside", stroke_width=1)
-        self.zero = bq.Lines(
-            x=[0.0, 0.0], y=[0.0, 1.0], scales=scales, colors=[GREY], stroke_width=1
-        )
-        self._x = x
-        labels = ("silhouette", "share of the pixels")
-        super().__init__([self.clusters, self.zero], x, y, labels, tick_format="~g")
-        self.y_axis.tick_values = [0, 0.25, 0.5, 0.75, 1]
-        self.x_axis.tick_values = [-1, -0.5, 0, 0.25, 0.5, 0.75, 1]
-
-    def show(self, silhouettes):
-        """Show the silhouettes of the clusters, each highest first, or none."""
-        shown = [(k, each) for k, each in enumerate(silhouettes) if each.size]
-        total = sum(each.size for _, each in shown)
-        x, y, start = [], [], 0.0
-        for _, each in shown:
-            end = start + each.size / total
-            at = np.linspace(0, each.size - 1, N_POINTS).round().astype(int)
-            x.append(np.concatenate([[0.0], each[at], [0.0]]))
-            y.append(np.concatenate([[start], np.linspace(start, end, N_POINTS), [end]]))
-            start = end
-        colors = [LABEL_COLORS[k] for k, _ in shown] or [GREY]
-        low = min((float(each.min()) for _, each in shown), default=0.0)
-        self._x.min = -0.1 if low >= -0.1 else max(-1.0, low * 1.05)
-        with self.clusters.hold_sync():
-            self.clusters.x = np.array(x) if shown else NOWHERE
-            self.clusters.y = np.array(y) if shown else NOWHERE
-            self.clusters.colors = self.clusters.fill_colors = colors
-            self.clusters.fill_opacities = [0.75] * len(colors)
+            self.chosen.y, self.chosen.labels = np.asarray(spectrum, dtype=float), [name]
 
 
 class CurvePlot(Plot):
@@ -171,7 +115,13 @@ class CurvePlot(Plot):
         self.bars = bq.Lines(x=NOWHERE, y=NOWHERE, scales=scales, colors=[GREY], stroke_width=1)
         self.at = bq.Lines(x=[1.0, 1.0], y=[0.0, 1.0], scales=scales, colors=[BLUE])
         self.points = bq.Scatter(
-            x=one, y=one * np.nan, scales=scales, colors=[GREY], default_size=110, stroke="white"
+            x=one,
+            y=one * np.nan,
+            scales=scales,
+            colors=[GREY],
+            default_size=110,
+            stroke="white",
+            interactions={"click": "select"},
         )
         marks = [self.at, self.bars, self.line, self.points]
         super().__init__(marks, x, self._y, ("number of clusters", ""), tick_format="d")

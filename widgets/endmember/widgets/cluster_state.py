@@ -13,8 +13,6 @@ from endmember.core.cluster_features import KINDS
 from endmember.core.cluster_recipe import (
     ALGORITHMS,
     NORMALISATIONS,
-    default_names,
-    ratio_rows,
     recipe_code,
     recipe_of,
     tuned,
@@ -24,6 +22,7 @@ from endmember.core.label_maps import align_labels
 from endmember.core.line_maps import line_maps
 from endmember.core.progress import CancelledError
 from endmember.core.sources import as_spectrum_image
+from endmember.core.tuned_clusters import default_names, map_csv, ratio_rows, spectra_csv
 from endmember.widgets.cluster_ladder import ON_REQUEST, Ladder
 from endmember.widgets.cluster_plane import Plane
 from endmember.widgets.pixels import check_inside
@@ -98,6 +97,7 @@ class ClusterState(tl.HasTraits):
 
     def __init__(self, data, *, lines=None, max_k=MAX_K, compute=True):
         self.image = as_map(data)
+        self.marked = None
         if not isinstance(max_k, (int, np.integer)) or not 1 <= max_k <= MAX_K:
             raise ValueError(f"max_k is {max_k!r}; pass a whole number from 1 to {MAX_K}.")
         self.shape = (1, *self.image.navigation_shape)[-2:]
@@ -137,7 +137,10 @@ class ClusterState(tl.HasTraits):
         k = self.k
         if ladder is not None and ladder.recipe == recipe:
             k, _ = self._wanted(ladder)
-        imports, steps = recipe_code(self.image, recipe, k, self.min_area, self.names[:k])
+        return self._code(k)
+
+    def _code(self, k):
+        imports, steps = recipe_code(self.image, self.recipe, k, self.min_area, self.names[:k])
         return "\n".join([*imports, "", f"image = {self.image.code}", *steps, ""])
 
     def settings(self):
@@ -209,6 +212,19 @@ class ClusterState(tl.HasTraits):
         """Return the mean spectra of the clusters, of held-out counts where these judge."""
         return self._found().means(*self._shown)
 
+    @property
+    def shown_min_area(self):
+        """The smallest area on the map that is shown."""
+        return self._shown[1]
+
+    @property
+    def n_made(self):
+        """For how many numbers of clusters maps and spectra are made, without a gap."""
+        ladder, n = self._found(), 0
+        while n < ladder.n_found and ladder.holds(n + 1, self._shown[1]):
+            n += 1
+        return n
+
     def shown_names(self):
         """Return the names of the clusters that are shown."""
         return self.names[: self.shown_k]
@@ -224,11 +240,9 @@ class ClusterState(tl.HasTraits):
             Those of every map.
         """
         ladder, min_area = self._found(), self._shown[1]
-        ks = range(1, ladder.n_found + 1)
-        made = [k for k in ks if ladder.holds(k, min_area)]
-        up = [k for i, k in enumerate(made) if k == i + 1]
-        maps = [ladder.label_map(k, min_area) for k in up]
-        return np.array(maps).reshape(-1, *self.shape), [ladder.means(k, min_area) for k in up]
+        ks = range(1, self.n_made + 1)
+        maps = [ladder.label_map(k, min_area) for k in ks]
+        return np.array(maps).reshape(-1, *self.shape), [ladder.means(k, min_area) for k in ks]
 
     def curve(self):
         """Return the chosen criterion for k = 1, 2, ...: values, errors, and the k it prefers."""
@@ -267,6 +281,14 @@ class ClusterState(tl.HasTraits):
         unit = self.image.unit
         return [f"{value:.4g} {unit}".strip() for value in self.image.axis]
 
+    def feature_unit(self):
+        """Return the unit of the features, empty where they have none."""
+        recipe = self._ladder.recipe if self._ladder else self.recipe
+        if recipe.normalisation == "spread":
+            return "standard deviations"
+        units = {"raw": "counts", "lines": "counts", "pca": "of noise"}
+        return units.get(recipe.features, "") if recipe.normalisation == "none" else ""
+
     def plane_names(self):
         """Return the features that a plane can be made of: position by name, the widest first."""
         names, n_rows = self.feature_names(), self._found().rows.shape[1]
@@ -274,11 +296,11 @@ class ClusterState(tl.HasTraits):
             return {name: i for i, name in enumerate(names[:n_rows])}
         return {names[i]: int(i) for i in np.sort(self._found().widest()[:MOST_NAMED])}
 
-    def plane(self):
-        """Return two of the features against each other, a :class:`Plane`."""
+    def plane(self, k=None):
+        """Return two of the features against each other, a :class:`Plane`, for `k` clusters."""
         ladder = self._found()
         across, up = (ladder.steps(i) for i in self.axes())
-        return Plane(across, up, ladder.labels[self.shown_k - 1], self._visible())
+        return Plane(across, up, ladder.labels[(k or self.shown_k) - 1], self._visible())
 
     def axes(self):
         """Return the positions of the two features of the plane: as set, or the widest two."""
@@ -299,7 +321,11 @@ class ClusterState(tl.HasTraits):
             return mask_of(self.region, self.shape) & self._visible()
         if self.plane_region and self._ladder:
             return self.plane().pixels_in(self.plane_region)
-        return None
+        return None if self.marked is None else self.marked & self._visible()
+
+    def mark(self, mask):
+        """Choose pixels that have no outline, until a region is drawn; None for none of them."""
+        self.marked = None if mask is None else np.asarray(mask, dtype=bool).reshape(self.shape)
 
     @property
     def probed(self):
@@ -318,6 +344,20 @@ class ClusterState(tl.HasTraits):
             return image.spectrum(*self.probed[-len(image.navigation_shape) :])
         region = chosen.reshape(image.navigation_shape)
         return image.sum_spectrum(region) / np.count_nonzero(chosen)
+
+    def map_text(self):
+        """Return the map that is shown as a table, a line for each pixel, as CSV has it."""
+        return map_csv(self.label_map(), self.names)
+
+    def spectra_text(self):
+        """Return the mean spectra that are shown as a table, as CSV has it."""
+        return spectra_csv(self.image, self.mean_spectra(), self.names)
+
+    def codes(self):
+        """Return the code for 1, 2, ... clusters, as far as they are found and of the settings."""
+        if self._ladder is None or self._ladder.recipe != self.recipe:
+            return []
+        return [self._code(k) for k in range(1, self._ladder.n_found + 1)]
 
     def result(self):
         """Wait for the clusters that the settings ask for, and return them.
@@ -346,8 +386,8 @@ class ClusterState(tl.HasTraits):
 
     def _made_by(self):
         """Return the settings that follow the clusters, as records keep them."""
-        (k, min_area), ratio = self._shown, self.ratio
-        ratio = None if ratio is None else list(ratio)
+        k, min_area = self._shown
+        ratio = None if self.ratio is None else list(self.ratio)
         return {"k": k, "min_area": min_area, "ratio": ratio, "names": self.shown_names()}
 
     # settings
@@ -488,7 +528,7 @@ class ClusterState(tl.HasTraits):
 
     def _found(self):
         if self._ladder is None:
-            raise RuntimeError("nothing was computed yet; wait() for it.")
+            raise RuntimeError("nothing is found yet; wait() for it.")
         return self._ladder
 
     def _visible(self):

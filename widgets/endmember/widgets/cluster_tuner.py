@@ -11,8 +11,9 @@ import traitlets as tl
 
 from endmember.core.axes import length_scale
 from endmember.widgets.cluster_figure import save_figure
+from endmember.widgets.cluster_parts import ClusterLinks, ClusterTable, PlaneWords, Silhouettes
 from endmember.widgets.cluster_plane import N_BINS
-from endmember.widgets.cluster_plots import CurvePlot, MeansPlot, SilhouettePlot
+from endmember.widgets.cluster_plots import CurvePlot, MeansPlot
 from endmember.widgets.cluster_state import MAX_K, SETTINGS, ClusterState
 from endmember.widgets.code_field import CodeField
 from endmember.widgets.figure_files import checked_path
@@ -21,6 +22,10 @@ from endmember.widgets.map_view import Hearing, MapView
 from endmember.widgets.message import Message
 from endmember.widgets.pages import save_page
 from endmember.widgets.pixels import check_inside
+from endmember.widgets.plain_keys import PlainKeys
+from endmember.widgets.region_files import FileButton
+from endmember.widgets.region_list import MASK, regions_of
+from endmember.widgets.region_panel import RegionPanel
 from endmember.widgets.work_row import WorkRow
 
 FEATURES = {
@@ -43,8 +48,9 @@ LABELS = {
     "bic": "BIC (lowest is best)",
 }
 PREFERRED = "orange: what the criterion prefers; click on a point to choose it"
+OF_MEANS = "± 2 standard errors; thick: of the cluster under the pointer; grey: what is chosen"
 PLANE_STYLE = (
-    "<style>.endmember-plane :is(.readout, .caption) { display: none !important; }</style>"
+    "<style>.endmember-plane :is(.readout, .caption, .legend) { display: none !important; }</style>"
 )
 
 
@@ -94,6 +100,7 @@ class ClusterTuner(ipw.VBox):
     def __init__(self, data, *, lines=None, max_k=MAX_K):
         self.state = ClusterState(data, lines=lines, max_k=max_k, compute=False)
         self._is_filling = False
+        self._sent = self._sent_plane = None  # what the page has of maps and plane
         self._make_controls()
         self._make_views()
         super().__init__(self._arranged(), layout={"max_width": "1100px"})
@@ -133,8 +140,9 @@ class ClusterTuner(ipw.VBox):
         Parameters
         ----------
         path : str or path-like
-            ``.html`` for one page that shows these clusters in any browser, with no network: the
-            map tells its clusters, and what needs Python is left out. ``.png``, ``.svg`` or
+            ``.html`` for one page that answers in any browser, with no network, for every number of
+            clusters: map, mean spectra, silhouettes, ratios and code. What needs Python is left
+            out. ``.png``, ``.svg`` or
             ``.pdf`` for a picture. A file of that name is replaced.
         scripts : {"inside", "cdn"}, default="inside"
             For a page: ``"cdn"`` loads two scripts over the network instead of holding them, which
@@ -151,6 +159,7 @@ class ClusterTuner(ipw.VBox):
         """
         path = checked_path(path, "the tuner", scripts=scripts)
         self.state.result()
+        self._show_all()
         if path.suffix.lower() != ".html":
             save_figure(self.state, path)
             return
@@ -202,15 +211,19 @@ class ClusterTuner(ipw.VBox):
         self.across = ipw.Dropdown(options={"first": 0}, description="across")
         self.up = ipw.Dropdown(options={"first": 0}, description="up")
         self.drawn = ipw.Dropdown(options=PLANES, description="show")
-        self.work = WorkRow(state)
-        self.message = Message()
+        self.keep = ipw.Button(description="Keep as regions")
+        self.work, self.message = WorkRow(state), Message()
+        self.files = [
+            FileButton("Map as CSV", lambda: ("clusters.csv", state.map_text()), self._say),
+            FileButton("Spectra as CSV", lambda: ("spectra.csv", state.spectra_text()), self._say),
+        ]
         self._size_controls()
 
     def _size_controls(self):
         widths = {
             "k": 130, "features": 250, "n_components": 150, "algorithm": 230, "seed": 150,
             "normalisation": 300, "min_area": 170, "held_out": 380, "criterion": 190,
-            "above": 160, "below": 120, "across": 140, "up": 120, "drawn": 140,
+            "above": 160, "below": 120, "across": 140, "up": 120, "drawn": 140, "keep": 130,
         }  # fmt: skip
         for name, width in widths.items():
             getattr(self, name).layout.width = f"{width}px"
@@ -218,88 +231,127 @@ class ClusterTuner(ipw.VBox):
 
     def _make_views(self):
         state = self.state
-        hidden = np.full(state.shape, -1)
+        self.means, self.curve = MeansPlot(state.image), CurvePlot(state.max_k)
+        self.code = CodeField()
         self.map = MapView(
-            labels=hidden,
+            shape=state.shape,
             rank=state.k,
             max_rank=state.max_k,
             pixel=state.pixel,
-            caption="clusters",
             pixel_size=length_scale(state.image.navigation_axes[-1]),
-            layout={"flex": "2 1 320px", "min_width": "0"},
+            followers={
+                "means": self.means.lines,
+                "hovered": self.means.hovered,
+                "line": self.curve.at,
+            },
+            layout={"width": "auto", "min_width": "0"},
         )
-        self.heading = ipw.HTML()
-        self.means = MeansPlot(state.image)
-        self.curve = CurvePlot(state.max_k)
-        self.silhouettes = SilhouettePlot()
         self.plane = MapView(
-            labels=np.full((N_BINS, N_BINS), -1),
-            caption="",
+            shape=(N_BINS, N_BINS),
+            rank=state.k,
+            max_rank=state.max_k,
+            tools=["point", "rectangle", "lasso"],
             layout={"width": "300px", "min_width": "0"},
         )
         self.plane.add_class("endmember-plane")
         self.plane_up, self.plane_across = ipw.HTML(), ipw.HTML()
-        self.table = ipw.HTML()
-        self.code = CodeField()
+        self.heading = ipw.HTML()
+        self._make_followers()
+
+    def _make_followers(self):
+        self.table = ClusterTable(self.map, names=self.state.names)
+        self.silhouettes = Silhouettes(self.map)
+        self.words = PlaneWords(self.map, plane=self.plane)
+        marks = {"bands": self.means.bands, "points": self.curve.points, "code": self.code}
+        self.links = ClusterLinks(self.map, **marks)
+        regions = regions_of(self.state.image)
+        self.regions = RegionPanel(regions, self.map, drawn=self._drawn, highlights=False)
 
     def _arranged(self):
         wrapped = {"flex_flow": "row wrap", "grid_gap": "4px 20px", "align_items": "center"}
         top = {**wrapped, "align_items": "flex-start"}
-        controls = [self.k, self.features, self.n_components, self.algorithm, self.normalisation]
-        others = [self.seed, self.min_area, self.held_out]
+        third = {"flex": "1 1 290px", "min_width": "0"}
+        controls = [self.features, self.n_components, self.algorithm, self.normalisation]
+        chosen = ipw.HBox(controls, layout=wrapped)
+        further = ipw.HBox([self.seed, self.min_area, self.held_out], layout=wrapped)
         ratio = ipw.HBox([self.above, self.below], layout=wrapped)
         ratio.layout.display = None if self.state.ratio else "none"
+        files = ipw.HBox([self.keep, *self.files], layout=wrapped)
+        hint, axes = ipw.HTML(PREFERRED), ipw.HBox([self.across, self.up, self.drawn])
+        axes.layout = ipw.Layout(**wrapped)
+        self._of_python = [
+            *(chosen, further, self.work, ratio, files, self.criterion, hint, axes, self.regions)
+        ]
+        left = ipw.VBox(
+            [ipw.HBox([self.k], layout=wrapped), self.map, self.regions],
+            layout={"flex": "2 1 320px", "min_width": "0"},
+        )
         spectra = ipw.VBox(
-            [self.heading, self.means, ratio, self.table],
+            [self.heading, self.means, ratio, self.table, files],
             layout={"flex": "3 1 420px", "min_width": "0"},
         )
-        third = {"flex": "1 1 290px", "min_width": "0"}
-        hint = ipw.HTML(PREFERRED)
         judged = ipw.VBox([self.criterion, self.curve, hint], layout=third)
         apart = ipw.VBox([ipw.HTML("silhouettes of the clusters"), self.silhouettes], layout=third)
-        axes = ipw.HBox([self.across, self.up, self.drawn], layout=wrapped)
-        chosen = ipw.HBox(controls, layout=wrapped)
-        further = ipw.HBox(others, layout=wrapped)
-        self._of_python = [chosen, further, self.work, ratio, self.criterion, hint, axes]
-        plane = ipw.VBox([axes, self.plane_up, self.plane, self.plane_across], layout=third)
+        plane = [axes, self.plane_up, self.plane, self.plane_across, self.words]
         return [
+            PlainKeys(),
             ipw.HTML(f"<b>{escape(self.state.image.title)}</b>{PLANE_STYLE}"),
-            chosen,
-            further,
-            self.work,
-            self.message,
-            ipw.HBox([self.map, spectra], layout=top),
-            ipw.HBox([judged, apart, plane], layout=top),
+            *(chosen, further, self.work, self.message),
+            ipw.HBox([left, spectra], layout=top),
+            ipw.HBox([judged, apart, ipw.VBox(plane, layout=third)], layout=top),
             self.code,
+            self.links,
         ]
 
     def _link(self):
         state = self.state
         tl.link((state, "k"), (self, "value"))
-        tl.link((state, "k"), (self.k, "value"))
         tl.link((state, "k"), (self.map, "rank"))
+        ipw.jslink((self.k, "value"), (self.map, "rank"))
+        ipw.jslink((self.plane, "rank"), (self.map, "rank"))
         for name in ("features", "n_components", "algorithm", "normalisation", "seed",
                      "min_area", "held_out", "criterion"):  # fmt: skip
             tl.link((state, name), (getattr(self, name), "value"))
         for owner in (self, self.map):
             tl.link((state, "pixel"), (owner, "pixel"))
+        tl.link((state, "hovered"), (self.map, "hovered"))
         tl.link((state, "region"), (self.map, "region"))
         tl.link((state, "plane_region"), (self.plane, "region"))
+        self._hear()
+
+    def _hear(self):
+        state = self.state
+        self.k.observe(self._take_k, "value")
         for control in (self.above, self.below):
             control.observe(self._take_ratio, "value")
         for control in (self.across, self.up):
             control.observe(self._take_axes, "value")
         self.drawn.observe(self._show_plane, "value")
-        self.curve.points.on_element_click(self._take_point)
         self.plane.observe(self._take_place, "pixel")
+        self.keep.on_click(self._keep_regions)
+        self.table.observe(self._take_names, "names")
+        self.regions.regions.observe(self._take_region, ["chosen", "regions"])
+        state.observe(self._show_k, "k")
         state.observe(self._show_all, "version")
         state.observe(self._show_settings, list(SETTINGS))
-        state.observe(self._show_ratio, "ratio")
+        state.observe(self._show_names, "names")
+        state.observe(self._show_table, "ratio")
         state.observe(self._show_plane, "plane_axes")
-        state.observe(self._show_chosen, ["pixel", "region", "plane_region"])
+        state.observe(self._show_chosen, ["pixel", "hovered", "region", "plane_region"])
         state.observe(self._show_words, ["status", "message"])
 
+    def close(self):
+        """Let go of what other widgets may still show."""
+        if "regions" in vars(self):  # else it was never whole
+            self.regions.regions.unobserve(self._take_region, ["chosen", "regions"])
+            self.regions.close()
+        super().close()
+
     # changes that the page makes
+
+    def _take_k(self, change):
+        if not self.k.is_hearing:  # else the page has moved the map too, which says so itself
+            self.state.k = change["new"]
 
     def _take_ratio(self, _):
         if self.state.ratio is not None:
@@ -309,57 +361,118 @@ class ClusterTuner(ipw.VBox):
         if None not in (self.across.value, self.up.value) and not self._is_filling:
             self.state.plane_axes = (self.across.value, self.up.value)
 
-    def _take_point(self, _, event):
-        self.state.k = round(event["data"]["x"])
-
     def _take_place(self, change):
         """Choose a pixel that lies where a person points at in the plane."""
         if self.plane.is_hearing and self.state.shown_k:
             pixel = self.state.plane().pixel_near(change["new"], self.state.pixel)
             self.state.pixel = pixel or self.state.pixel
 
+    def _take_names(self, change):
+        self.state.names = change["new"]
+        self._show_names()  # where nobody gave one, there is one now
+
+    def _take_region(self, _=None):
+        """Choose the pixels of a kept region that has no outline; one that has is on the map."""
+        regions = self.regions.regions
+        is_mask = regions.regions.get(regions.chosen, {}).get("kind") == MASK
+        self.state.mark(regions.mask(regions.chosen) if is_mask else None)
+        self._show_chosen()
+
+    def _drawn(self):
+        """Return what is to be kept as a region: what was drawn on the map, or in the plane."""
+        state = self.state
+        if state.region or not state.plane_region:
+            return state.region
+        return state.chosen().reshape(state.image.navigation_shape)
+
+    def _keep_regions(self, _=None):
+        """Keep the clusters that are shown among the regions, under their names."""
+        state, regions = self.state, self.regions.regions
+        labels = state.label_map().reshape(state.image.navigation_shape)
+        for k, name in enumerate(state.shown_names()):
+            if name in regions.regions:
+                regions.remove(name)
+            if (labels == k).any():
+                regions.keep(name, labels == k)
+        self._say(f"{state.shown_k} clusters are kept as regions.", kind="status")
+
     # what the state knows
+
+    def _say(self, words, kind="error"):
+        self.message.say(words, kind=kind)
+
+    def _show_k(self, _=None):
+        if not self.map.is_hearing:  # else the page has moved them, and may be further by now
+            self.k.value = self.plane.rank = self.state.k
+            self.curve.move(self.state.k)
 
     def _show_settings(self, _=None):
         self.code.value = self.to_code()
+        self.links.codes = self.state.codes()
         is_pca = self.state.features == "pca"
         self.n_components.layout.display = None if is_pca else "none"
-        self._show_ratio()
-
-    def _show_ratio(self, _=None):
-        if self.state.ratio is not None:
-            self.above.value, self.below.value = self.state.ratio
-        if self.state.shown_k:
-            self.table.value = table_of(self.state)
 
     def _show_all(self, _=None):
         with self.state.worker.lock:
             if self.state.shown_k:
-                self._show_clusters()
+                self._send_clusters()
                 self._show_judgement()
                 self._fill_axes()
                 self._show_chosen()
 
-    def _show_clusters(self):
-        state, k = self.state, self.state.shown_k
-        names = state.shown_names()
-        is_held_out = state.ladder.recipe.held_out
+    def _send_clusters(self):
+        """Send maps, spectra and tables for every number of clusters, where there are others."""
+        state = self.state
+        maps, spectra = state.steps_up()
+        made = (id(state.ladder), state.shown_min_area, len(maps), state.ladder.is_whole)
+        if made == self._sent or not len(maps):
+            return
+        self._sent = made
+        half = ", found on one half of the counts" if state.ladder.recipe.held_out else ""
+        axis, means = state.image.axis, [full(found.means) for found in spectra]
         with self.map.hold_sync():
-            self.map.set_labels(state.label_map(), palette=list(LABEL_COLORS[:k]), names=names)
-            self.map.caption = f"{k} clusters" if k > 1 else "1 cluster"
-            if is_held_out:
-                self.map.caption += ", found on one half of the counts"
-        self.heading.value = "mean spectra" + (" of the held-out half" if is_held_out else "")
-        self.heading.value += " ± 2 standard errors; grey: what is chosen"
-        self.means.show(state.mean_spectra(), names)
-        self.code.value = self.to_code()
-        self.table.value = table_of(state)
+            self.map.set_label_sets(
+                self._of_every_k(maps),
+                palette=list(LABEL_COLORS),
+                names=state.names,
+                spectra=(axis, self._of_every_k(means)),
+            )
+            self.map.caption = "{rank} cluster{s}" + half
+        self.means.fit(spectra)
+        self.links.show(axis, self._of_every_k(spectra))
+        half = " of the held-out half" if half else ""
+        self.heading.value = f"mean spectra{half} {OF_MEANS}"
+        self._show_settings()
+        self._show_table()
+
+    def _of_every_k(self, found):
+        """Return what was found for 1, 2, ... clusters, None where that is not yet known.
+
+        Where there are no more clusters to be found, the last ones stand for more of them.
+        """
+        found = list(found)
+        is_last = self.state.ladder.is_whole and len(found) == self.state.ladder.n_found
+        return found + [found[-1] if is_last else None] * (self.state.max_k - len(found))
+
+    def _show_names(self, _=None):
+        self.map.names = self.table.names = self.state.names
+
+    def _show_table(self, _=None):
+        state = self.state
+        if state.ratio is not None:
+            self.above.value, self.below.value = state.ratio
+        if state.shown_k:
+            ks = range(1, state.n_made + 1)
+            with self.table.hold_sync():
+                self.table.heads = heads_of(state)
+                self.table.rows = self._of_every_k([cells_of(state, k) for k in ks])
 
     def _show_judgement(self):
-        values, errors, best = self.state.curve()
-        self.curve.show(values, errors, best, LABELS[self.state.criterion])
-        self.curve.move(self.state.shown_k)
-        self.silhouettes.show(self.state.silhouettes())
+        state = self.state
+        values, errors, best = state.curve()
+        self.curve.show(values, errors, best, LABELS[state.criterion])
+        every = [state.ladder.silhouettes_of(k) for k in range(1, state.ladder.n_found + 1)]
+        self.silhouettes.show(self._of_every_k(every))
 
     def _fill_axes(self):
         """Offer the features of these clusters, and choose those that are drawn."""
@@ -372,36 +485,53 @@ class ClusterTuner(ipw.VBox):
         self._is_filling = False
 
     def _show_plane(self, _=None):
+        """Send the plane for every number of clusters, where it is another one."""
         state = self.state
         if not state.shown_k:
             return
-        plane, k, chosen = state.plane(), state.shown_k, state.chosen()
+        plane, chosen = state.plane(), state.chosen()
+        held = None if chosen is None else chosen.tobytes()
+        made = (self._sent, state.axes(), held, self.drawn.value)
+        if made == self._sent_plane:
+            return
+        self._sent_plane = made
+        density = plane.density(chosen)
+        maps = [self._plane_labels(k, chosen) for k in range(1, state.ladder.n_found + 1)]
         if self.drawn.value == "density":
             self.plane.scale = "log"
-            self.plane.set_values(plane.density(chosen))
+            self.plane.set_values(density)
         else:
-            names, palette = [*state.shown_names(), "not chosen"], [*LABEL_COLORS[:k], FADED]
-            n_names = k if chosen is None else k + 1
-            labels = plane.clusters(k, chosen)
-            self.plane.set_labels(labels, palette=palette[:n_names], names=names[:n_names])
-        if place := plane.bin_of(state.pixel):
-            self.plane.pixel = place
-        across, up = state.plane_titles()
-        self.plane_across.value = axis_html(across, plane.across.ends, "→")
-        self.plane_up.value = axis_html(up, plane.up.ends, "↑")
+            self.plane.set_label_sets(self._of_every_k(maps), palette=[*LABEL_COLORS, FADED])
+        self._show_sides(plane)
+        self.words.show(sides_of(state, plane), density, self._of_every_k(maps))
+
+    def _plane_labels(self, k, chosen):
+        """Return the cluster of each bin; of bins without chosen pixels what stands for that."""
+        labels = self.state.plane(k).clusters(k, chosen)
+        return np.where(labels == k, len(LABEL_COLORS), labels)
+
+    def _show_sides(self, plane):
+        (across, up), unit = self.state.plane_titles(), self.state.feature_unit()
+        self.plane_across.value = axis_html(across, unit, plane.across.ends, "→")
+        self.plane_up.value = axis_html(up, unit, plane.up.ends, "↑")
 
     def _show_chosen(self, _=None):
-        state, chosen = self.state, self.state.chosen()
+        state = self.state
+        if not state.shown_k:
+            return
+        chosen = state.chosen()
         self.map.set_highlight(chosen)
-        name = f"pixel {state.pixel[0]}, {state.pixel[1]}"
+        name = f"pixel {state.probed[0]}, {state.probed[1]}"
         if chosen is not None:
             name = f"{np.count_nonzero(chosen)} chosen pixels"
         self.means.show_chosen(state.chosen_spectrum(), name)
         self._show_plane()
+        if place := state.plane().bin_of(state.pixel):
+            self.plane.pixel = place
 
     def _show_words(self, _=None):
         words, kind = words_of(self.state.status, self.state.message)
-        self.message.say(words, kind=kind)
+        self._say(words, kind)
 
 
 def words_of(status, message):
@@ -411,40 +541,46 @@ def words_of(status, message):
     return (f"{before.get(status, '')}{message}" if message else ""), kind
 
 
-def axis_html(name, ends, arrow):
+def axis_html(name, unit, ends, arrow):
     """Name an axis of the plane, and what its ends stand for."""
     low, high = (f"{end:.4g}" for end in ends)
-    return f"{arrow} {escape(name)}, from {low} to {high}"
+    return f"{arrow} {escape(name)}, from {low} to {high} {unit}".rstrip()
 
 
-def table_of(state):
-    """Show clusters with their pixels and ratios, as a table."""
-    rows, ratio = state.ratios(), state.ratio
-    is_held_out = state.ladder.recipe.held_out
+def sides_of(state, plane):
+    """Return the two features of a plane, as the page has to know them."""
+    sides = zip(state.plane_titles(), (plane.across, plane.up), strict=True)
+    unit = state.feature_unit()
+    return [
+        {"name": name, "unit": unit, "low": s.ends[0], "high": s.ends[1], "n": s.n, "cells": N_BINS}
+        for name, s in sides
+    ]
+
+
+def full(means):
+    """Return mean spectra with zeros for clusters of which nothing is left."""
+    return np.nan_to_num(means)
+
+
+def heads_of(state):
+    """Return what stands over the columns of the table."""
+    is_held_out, ratio = state.ladder.recipe.held_out, state.ratio
     heads = ["cluster", "pixels"]
     if ratio:
         heads.append(f"{ratio[0]} / {ratio[1]}" + (" where clustered" if is_held_out else ""))
         heads += ["on held-out counts"] if is_held_out else []
-    head = "".join(f'<th scope="col" style="padding: 2px 14px 2px 0">{escape(h)}</th>'
-                   for h in heads)  # fmt: skip
-    body = "".join(f"<tr>{_cells(row, bool(ratio), is_held_out)}</tr>" for row in rows)
-    return (
-        '<table class="endmember-table" style="text-align: left; '
-        f'font-variant-numeric: tabular-nums"><tr>{head}</tr>{body}</table>'
-    )
+    return heads
 
 
-def _cells(row, has_ratio, is_held_out):
-    k = row["cluster"]
-    square = (
-        f'<span style="display: inline-block; width: 0.9em; height: 0.9em; '
-        f'background: {LABEL_COLORS[k]}" aria-hidden="true"></span>'
-    )
-    cells = [f"{square} {k}", f"{row['n_pixels']}"]
-    if has_ratio:
-        cells.append(ratio_words(row["clustered"]))
-        cells += [ratio_words(row["held_out"])] if is_held_out else []
-    return "".join(f'<td style="padding: 2px 14px 2px 0">{cell}</td>' for cell in cells)
+def cells_of(state, k):
+    """Return pixels and ratios of each of `k` clusters, in words."""
+    is_held_out, rows = state.ladder.recipe.held_out, state.ratios_of(k)
+    cells = [[str(row["n_pixels"])] for row in rows]
+    for row, found in zip(rows, cells, strict=True):
+        if state.ratio:
+            found.append(ratio_words(row["clustered"]))
+            found += [ratio_words(row["held_out"])] if is_held_out else []
+    return cells
 
 
 def ratio_words(ratio):
