@@ -37,7 +37,7 @@ class SelectorPage:
         self.page = page
         self.map = page.locator(".endmember-map .stage").first
         self.scree = page.locator(".bqplot.figure").nth(0)
-        self.spectrum = page.locator(".bqplot.figure").nth(1)
+        self.spectrum = page.locator(".endmember-spectrum").first
         self.handle = self.scree.locator("svg.svg-figure path.dot").last
         self.rank = page.get_by_role("spinbutton", name="rank")
         self.map.wait_for(timeout=60_000)

@@ -1,14 +1,26 @@
 """The controls move the state and the state moves the controls, with no browser."""
 
 import ast
+import base64
+import gzip
+import json
+import re
 
 import numpy as np
 import pytest
 import traitlets as tl
+from ipywidgets import Widget
 
 import endmember as em
+from endmember.core.rank_report import CHEAP
 from endmember.widgets.scree_plot import log_ticks
 from endmember.widgets.spectrum_plot import even_ticks
+
+
+def held_state(page):
+    """The models that a saved page holds."""
+    packed = re.search(r"data-state>([^<]+)<", page.read_text(encoding="utf-8"))[1]
+    return json.loads(gzip.decompress(base64.b64decode(packed)))["state"]
 
 
 @pytest.fixture
@@ -36,8 +48,8 @@ def test_value_and_pixel_follow_the_state_and_lead_it(selector):
     ("control", "widget_trait", "trait", "value"),
     [
         ("rank", "value", "rank", 5),
-        ("weighting", "value", "weighting", "poisson"),
-        ("residual", "value", "residual", "all"),
+        ("scaling", "value", "weighting", "poisson"),
+        ("left", "value", "residual", "all"),
         ("map", "rank", "rank", 2),
         ("map", "pixel", "pixel", (9, 9)),
         ("map", "hovered", "hovered", (2, 2)),
@@ -82,7 +94,7 @@ def test_scree_shows_the_eigenvalues_in_view_and_the_noise_edge(selector):
 
 def test_switching_the_scaling_sends_its_factors(selector):
     before = selector.map.factors["scores"]
-    selector.weighting.value = "poisson"
+    selector.scaling.value = "poisson"
     assert selector.map.factors["scores"] != before
     assert selector.map.factors["edge"] == selector.state.pca.noise_edge_
 
@@ -97,9 +109,9 @@ def test_counts_sent_are_those_of_the_probed_pixel(selector, image):
 
 def test_code_is_python_and_changes_with_the_controls(selector):
     selector.value = 2
-    assert "em.PCA(2, weighting=&quot;biwhiten&quot;)" in selector.code.value
-    selector.weighting.value = "poisson"
-    assert "em.PCA(2, weighting=&quot;poisson&quot;)" in selector.code.value
+    assert 'em.PCA(2, weighting="biwhiten")' in selector.code.value
+    selector.scaling.value = "poisson"
+    assert 'em.PCA(2, weighting="poisson")' in selector.code.value
     ast.parse(selector.to_code())
 
 
@@ -121,8 +133,8 @@ def test_a_value_out_of_range_is_refused_and_the_old_one_stays(selector, trait, 
 def test_a_scaling_that_is_refused_does_not_stay_in_the_dropdown():
     sparse = np.random.default_rng(0).poisson(0.02, size=(10, 12, 40))
     selector = em.RankSelector(em.SpectrumImage(sparse))
-    selector.weighting.value = "biwhiten"
-    assert selector.weighting.value == selector.state.weighting == "poisson"
+    selector.scaling.value = "biwhiten"
+    assert selector.scaling.value == selector.state.weighting == "poisson"
     assert "Keenan-Kotula scaling is shown" in selector.message.value
 
 
@@ -133,14 +145,14 @@ def test_scree_of_either_scaling_has_a_point_for_every_eigenvalue(first):
     rates[..., :8] = 0.05  # too few counts to be biwhitened
     selector = em.RankSelector(em.SpectrumImage(rng.poisson(rates)), weighting=first)
     for weighting in ("poisson", "biwhiten", "poisson"):
-        selector.weighting.value = weighting
+        selector.scaling.value = weighting
         points, scree = selector.scree.points, selector.state.pca.scree_[:20]
         assert points.x.size == points.y.size == scree.size
         assert selector.scree._x.max > points.x[-1]
 
 
 def test_titles_are_escaped(selector):
-    title = selector.children[0].value
+    title = selector.children[1].value
     assert "&lt;b&gt;three&lt;/b&gt;" in title
     assert "<b>three" not in title
 
@@ -164,3 +176,141 @@ def test_axis_ticks_are_few_round_and_in_range(high):
     log = log_ticks(high / 1e3, high)
     assert ((log >= high / 1e3) & (log <= high)).all()
     assert 2 <= len(log) <= 12
+
+
+def test_traits_of_the_selector_follow_the_state_and_lead_it(selector):
+    region = {"kind": "rectangle", "points": [[0.0, 0.0], [2.0, 3.0]]}
+    changes = {"region": region, "weighting": "poisson", "residual": "all"}
+    for trait, value in changes.items():
+        before = getattr(selector.state, trait)
+        selector.set_trait(trait, value)
+        assert getattr(selector.state, trait) == value
+        selector.state.set_trait(trait, before)
+        assert getattr(selector, trait) == before
+    selector.region = region
+    assert selector.map.region == region
+
+
+def test_a_scaling_that_is_refused_is_not_left_in_the_trait():
+    sparse = np.random.default_rng(0).poisson(0.02, size=(10, 12, 40))
+    selector = em.RankSelector(em.SpectrumImage(sparse))
+    selector.weighting = "biwhiten"
+    assert selector.weighting == selector.state.weighting == "poisson"
+
+
+def test_settings_come_back_in_another_selector(selector, image):
+    selector.value, selector.pixel, selector.residual = 2, (3, 4), "all"
+    selector.region = {"kind": "lasso", "points": [[0, 0], [5, 1], [3, 7]]}
+    other = em.RankSelector(image, max_rank=6)
+    other.restore(selector.settings())
+    assert other.settings() == selector.settings()
+    assert other.code.value == selector.code.value == selector.to_code()
+    assert other.map.residual == "all"
+
+
+# votes
+
+
+@pytest.fixture(scope="module")
+def asked():
+    """A selector whose rules have all answered."""
+    rng = np.random.default_rng(1)
+    shares = rng.dirichlet(np.ones(3), size=(14, 11))
+    counts = rng.poisson(shares @ rng.gamma(1.0, 30.0, size=(3, 40)))
+    selector = em.RankSelector(em.SpectrumImage(counts), max_rank=6)
+    selector.ask()
+    assert selector.wait(60)
+    return selector
+
+
+def test_nothing_is_asked_before_the_selector_is_on_a_page(selector):
+    assert selector.state.votes.report is None
+    assert not selector.state.is_measured
+    assert selector.held_out.curve == {}
+    selector.page._handle_custom_msg({"kind": "shown"}, [])
+    assert selector.wait(60)
+    assert selector.state.votes.report.rules.keys() == set(CHEAP)
+    assert selector.note.words == selector.state.residual_words()
+    assert selector.work.status == "stale"  # its button asks the others
+
+
+def test_a_second_view_asks_nothing_again(selector):
+    for _ in range(2):
+        selector.page._handle_custom_msg({"kind": "shown"}, [])
+        assert selector.wait(60)
+    report, found = selector.state.votes.report, selector.state.alike
+    selector.page._handle_custom_msg({"kind": "shown"}, [])
+    assert selector.wait(60)
+    assert selector.state.votes.report is report
+    assert selector.state.alike is found
+
+
+def test_votes_are_marked_at_their_ranks_and_the_one_that_decides_is_filled(asked):
+    report = asked.state.votes.report
+    ranks = [rule.rank for rule in report.rules.values() if rule.rank is not None]
+    scree = asked.scree
+    assert set(scree.votes.x) | set(scree.decided.x) == set(ranks)
+    np.testing.assert_array_equal(scree.decided.x, [report.rank])
+    tally = dict(zip(scree.tally.x, scree.tally.text, strict=True))
+    assert tally == {rank: str(ranks.count(rank)) for rank in ranks}
+    assert scree.decided.fill
+    assert not scree.votes.fill
+
+
+def test_the_list_and_the_curve_hold_what_the_rules_say(asked):
+    votes = asked.state.votes
+    assert asked.votes.votes == votes.rows()
+    assert asked.held_out.curve == votes.curve()
+    assert asked.held_out.ends == asked.page.ends == asked.scree.ends
+
+
+def test_disagreement_is_a_warning_in_words(asked):
+    report = asked.state.votes.report
+    assert report.dissent  # or this shows nothing
+    assert asked.verdict.kind == "warning"
+    assert asked.verdict.value.startswith("The rules disagree: ")
+    assert report.sentence in asked.verdict.value
+
+
+def test_agreement_is_no_warning():
+    counts = np.random.default_rng(0).poisson(np.full((20, 20, 40), 5.0))
+    selector = em.RankSelector(counts)
+    selector.ask("cheap")
+    assert selector.wait(60)
+    assert not selector.state.votes.report.dissent
+    assert selector.verdict.kind == "status"
+    assert selector.verdict.value == selector.state.votes.report.sentence
+
+
+def test_an_error_of_the_rules_is_shown_in_words(selector, monkeypatch):
+    def fail(*_, **__):
+        raise MemoryError("no room; crop the map.")
+
+    monkeypatch.setattr("endmember.widgets.rank_votes.rank_report", fail)
+    selector.ask("cheap")
+    assert selector.wait(60)
+    assert selector.verdict.kind == "error"
+    assert selector.verdict.value == "The rules could not be asked: no room; crop the map."
+
+
+def test_what_needs_python_is_known_to_the_page(selector):
+    assert selector.page.needs_python == [selector.work, selector.regions]
+
+
+def test_the_rank_of_every_part_is_linked_in_the_page(selector):
+    """Python does not answer: a page without a kernel must do the same."""
+    models = Widget.get_manager_state(drop_defaults=False)["state"].values()
+    links = [model["state"] for model in models if model["model_name"] == "LinkModel"]
+    at_map = [f"IPY_MODEL_{selector.map.model_id}", "rank"]
+    sources = {link["source"][0] for link in links if link["target"] == at_map}
+    parts = [selector.rank, selector.page, selector.held_out, selector.votes, selector.note]
+    assert sources == {f"IPY_MODEL_{part.model_id}" for part in parts}
+
+
+def test_a_saved_page_holds_the_votes_that_are_known(asked, tmp_path):
+    asked.save(tmp_path / "page.html")
+    state = held_state(tmp_path / "page.html")
+    votes = [model["state"]["votes"] for model in state.values() if "votes" in model["state"]]
+    assert votes == [asked.state.votes.rows()]
+    curves = [model["state"]["curve"] for model in state.values() if "curve" in model["state"]]
+    assert curves == [asked.state.votes.curve()]

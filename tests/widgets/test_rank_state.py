@@ -1,8 +1,11 @@
 """What a rank selector knows, tested without a widget."""
 
+import json
+import pickle
 import subprocess
 import sys
 
+import dask.array as da
 import numpy as np
 import pytest
 import traitlets as tl
@@ -171,3 +174,208 @@ def test_a_setting_out_of_range_is_refused(state, settings, message):
 def test_bad_input_is_refused_before_any_work(data, settings, error, message):
     with pytest.raises(error, match=message):
         RankState(data, **settings)
+
+
+FRESH = """
+import sys, numpy as np, pickle
+image = pickle.loads(open(sys.argv[1], "rb").read())
+code = open(sys.argv[2]).read()
+lines = [line for line in code.splitlines() if not line.startswith("image = ")]
+exec("\\n".join(lines))
+np.savez(sys.argv[3], components=pca.components_, maps=maps, rank=pca.n_components)
+"""
+
+
+@pytest.mark.parametrize("weighting", ["biwhiten", "poisson"])
+def test_the_code_makes_the_same_bits_in_a_fresh_process(small, tmp_path, weighting):
+    state = RankState(small, weighting=weighting)
+    state.rank = 2
+    (tmp_path / "image").write_bytes(pickle.dumps(small))
+    (tmp_path / "code.py").write_text(state.to_code())
+    paths = [tmp_path / name for name in ("image", "code.py", "found.npz")]
+    subprocess.run([sys.executable, "-c", FRESH, *paths], check=True)
+    found, result = np.load(paths[-1]), state.result()
+    assert found["rank"] == result.n_components == 2
+    assert found["components"].tobytes() == result.components_.tobytes()
+    assert found["maps"].shape == (12, 9, 2)
+
+
+def test_the_record_of_a_result_makes_it_again(state):
+    state.rank = 3
+    result = state.result()
+    assert result.record_.origin["code"] == 'em.datasets.load("diamond_anvil_71gpa")'
+    names = {}
+    exec(result.record_.to_code(), names)
+    assert names["result"].components_.tobytes() == result.components_.tobytes()
+
+
+def test_a_scene_is_known_by_its_image():
+    scene = em.datasets.load("mixture")
+    state = RankState(scene)
+    assert state.image is scene.image
+    assert 'image = em.datasets.load("mixture").image' in state.to_code()
+
+
+# regions
+
+
+def test_a_region_is_probed_by_its_mean_counts_and_mean_model(small):
+    state = RankState(small)
+    state.rank = 2
+    state.region = {"kind": "rectangle", "points": [[1, 2], [4, 5]]}  # its second row is hidden
+    chosen = small.counts[[1, 3, 4], 2:6].reshape(12, 30)
+    np.testing.assert_allclose(state.counts(), chosen.mean(axis=0), rtol=1e-12)
+    model = state.pca.transform(chosen)[:, :2] @ state.pca.components_[:2]
+    np.testing.assert_allclose(state.model(), model.mean(axis=0), rtol=1e-9, atol=1e-12)
+    state.hovered = (0, 0)
+    np.testing.assert_array_equal(state.counts(), small.counts[0, 0])
+
+
+def test_a_region_of_hidden_pixels_has_no_spectrum(small):
+    state = RankState(small)
+    state.region = {"kind": "rectangle", "points": [[2, 0], [2, 8]]}
+    assert np.isnan(state.counts()).all()
+    assert np.isnan(state.model()).all()
+
+
+def test_a_region_that_is_none_is_refused(small):
+    state = RankState(small)
+    with pytest.raises(tl.TraitError, match="region has the kind 'circle'"):
+        state.region = {"kind": "circle", "points": [[0, 0]]}
+    assert state.region == {}
+
+
+# residuals
+
+
+def test_neighbours_in_every_residual_are_those_of_its_map(small):
+    state = RankState(small, max_rank=3)
+    state.measure()
+    assert state.wait(60)
+    for residual in ("leading", "all"):
+        state.residual = residual
+        for rank in (1, 2, 3):
+            state.rank = rank
+            expected = em.metrics.residual_autocorrelation(state.residual_map())
+            found = state.alike[residual][rank - 1]
+            assert (found.value, found.stderr) == pytest.approx(
+                (expected.value, expected.stderr), rel=1e-12
+            )
+
+
+def test_words_tell_structure_from_noise(small):
+    state = RankState(small, max_rank=3)
+    state.measure()
+    assert state.wait(60)
+    at_one, at_two, _ = state.residual_words()["leading"]
+    assert at_one.startswith("Structure is left")
+    assert at_two.startswith("No structure is seen")
+    found = state.alike["leading"][0]
+    assert f"Moran's I {found.value:.3f}; noise gives 0 ± {found.stderr:.3f}" in at_one
+
+
+def test_another_scaling_is_measured_too(small):
+    state = RankState(small, max_rank=3)
+    assert not state.is_measured
+    state.weighting = "poisson"
+    assert state.wait(60)
+    assert state.alike == {}  # nobody has asked
+    state.measure()
+    assert state.wait(60)
+    before = state.alike["all"][0].value
+    state.weighting = "biwhiten"
+    assert state.wait(60)
+    state.residual, state.rank = "all", 1
+    expected = em.metrics.residual_autocorrelation(state.residual_map()).value
+    assert state.alike["all"][0].value == pytest.approx(expected, rel=1e-12)
+    assert expected != before
+
+
+def test_a_measurement_that_was_overtaken_is_not_told(small, monkeypatch):
+    state = RankState(small, max_rank=3)
+    state.measure()
+    state.worker.cancel()
+    assert state.wait(60)
+    with state.worker.lock:
+        state.worker.start(lambda is_stopped: state._measure(state.pca, lambda: True))
+    assert state.wait(60)
+    assert state.alike == {}
+
+
+# settings
+
+
+def test_settings_travel_as_json_and_come_back(small):
+    state = RankState(small)
+    state.rank, state.pixel, state.residual, state.weighting = 3, (4, 5), "all", "poisson"
+    state.region = {"kind": "lasso", "points": [[0, 0], [5, 1], [3, 7.5]]}
+    kept = json.loads(json.dumps(state.settings()))
+    other = RankState(small)
+    other.restore(kept)
+    assert other.settings() == state.settings() == kept
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"rank": 2, "colour": "red"}, ValueError, r"settings hold \['colour'\]"),
+        ({"rank": 2, "pixel": [99, 0]}, tl.TraitError, "lies outside the map"),
+        ({"pixel": [1, 1], "rank": 40}, tl.TraitError, "the handle goes to"),
+    ],
+)
+def test_settings_that_cannot_be_change_nothing(small, settings, error, message):
+    state = RankState(small)
+    before = state.settings()
+    with pytest.raises(error, match=message):
+        state.restore(settings)
+    assert state.settings() == before
+
+
+# hard data
+
+
+def test_counts_that_were_scaled_are_told_of():
+    counts = np.random.default_rng(2).poisson(0.4, size=(12, 10, 40))
+    state = RankState(counts * np.sqrt(np.arange(2, 42)), weighting="poisson")
+    assert "they were scaled after they were counted" in state.message
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (np.ones((1, 1, 40)), r"n_samples=1 pixel\(s\)"),
+        (np.ones((9, 8, 1)), r"n_features=1 channel\(s\)"),
+        (np.zeros((9, 8, 30)), "zero in all 72 visible pixels"),
+        (np.full((9, 8, 30), np.nan), "NaN or inf in 2160 places"),
+        (-np.ones((9, 8, 30)), "Negative values in data"),
+    ],
+)
+def test_counts_that_hold_no_components_are_refused_in_words(data, message):
+    with pytest.raises(ValueError, match=message):
+        RankState(data)
+
+
+HARD = {
+    "two pixels": lambda rng: rng.poisson(5, (1, 2, 40)),
+    "two channels": lambda rng: rng.poisson(5, (9, 8, 2)),
+    "one component": lambda rng: rng.poisson(5, (12, 10, 40)),
+    "pixels of zeros": lambda rng: (
+        rng.poisson(5, (12, 10, 40)) * (np.arange(12) > 3)[:, None, None]
+    ),
+    "lazy": lambda rng: da.from_array(rng.poisson(5, (12, 10, 40)), chunks=(5, 5, 40)),
+    "a line": lambda rng: rng.poisson(5, (60, 40)),
+    "4096 channels": lambda rng: rng.poisson(1, (12, 10, 4096)),
+}
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_hard_data_are_looked_at_and_judged(name):
+    state = RankState(HARD[name](np.random.default_rng(0)))
+    assert state.rank == 1
+    state.measure()
+    state.votes.ask("cheap")
+    assert state.wait(120)
+    assert state.votes.status == "stale"
+    assert state.votes.report.rank in (None, 1)
+    assert len(state.residual_words()["all"]) == state.max_rank
+    assert np.isfinite(state.model()).all()

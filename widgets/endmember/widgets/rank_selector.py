@@ -9,14 +9,22 @@ import numpy as np
 import traitlets as tl
 
 from endmember.core.axes import length_scale
+from endmember.widgets.code_field import CodeField
 from endmember.widgets.factors import pack_factors
 from endmember.widgets.figure_files import checked_path, nothing_hovered
 from endmember.widgets.map_view import Hearing, MapView
+from endmember.widgets.message import Message
 from endmember.widgets.pages import save_page
+from endmember.widgets.pixels import check_inside
+from endmember.widgets.plain_keys import PlainKeys
 from endmember.widgets.rank_figure import save_figure
-from endmember.widgets.rank_state import MAX_RANK, RankState
+from endmember.widgets.rank_parts import HeldOutPlot, RankNote, RankPage, VoteList
+from endmember.widgets.rank_state import MAX_RANK, WEIGHTINGS, RankState
+from endmember.widgets.region_list import regions_of
+from endmember.widgets.region_panel import RegionPanel
 from endmember.widgets.scree_plot import ScreePlot
 from endmember.widgets.spectrum_plot import SpectrumPlot
+from endmember.widgets.work_row import WorkRow
 
 SCALINGS = {"biwhitened": "biwhiten", "Keenan-Kotula": "poisson"}
 RESIDUALS = {"the next components": "leading", "all channels": "all"}
@@ -24,7 +32,9 @@ CAPTIONS = {
     "leading": "residual at rank {rank}: what components {next} to {last} hold",
     "all": "residual at rank {rank}: what it leaves in all channels",
 }
-WORKING = "<i>fitting …</i>"
+MEASURING = "Comparing neighbouring pixels …"
+FITTING = "fitting …"
+ASKING = "Asking the rules that need no more than a scree …"
 
 
 class RankBox(Hearing, ipw.BoundedIntText):
@@ -34,13 +44,15 @@ class RankBox(Hearing, ipw.BoundedIntText):
 class RankSelector(ipw.VBox):
     """Choose the rank of a spectrum image on its scree, and see what each rank leaves.
 
-    Drag the handle to a whole rank, or type it. The map shows what that rank leaves in every
-    pixel, noise being 1; point at a pixel for its counts and their model. With the map in focus,
-    arrow keys move the pixel, Page Up and Page Down the rank.
+    Drag the handle to a whole rank, turn the wheel over the scree, click on it, type a number, or
+    take the answer of a rule. The map shows what that rank leaves in every pixel, noise being 1;
+    point at a pixel, or draw a region, for its counts and their model. With the map in focus, arrow
+    keys move the pixel, Page Up and Page Down the rank. Cheap rules are asked once the selector is
+    on a page; the others take longer, and both cores, and wait for a button.
 
     Parameters
     ----------
-    data : SpectrumImage, HyperSpy signal or array of shape (rows, columns, n_channels)
+    data : SpectrumImage, Scene, HyperSpy signal or array of shape (rows, columns, n_channels)
         Counts with one or two navigation axes.
     max_rank : int, default=12
         Highest rank to choose; turning it up keeps more components in memory.
@@ -53,8 +65,14 @@ class RankSelector(ipw.VBox):
         The chosen rank; may be set.
     pixel : tuple of int
         Row and column of the chosen pixel; may be set.
+    region : dict
+        The region that is probed, as :class:`MapView` has it, or empty; may be set.
+    weighting : {"biwhiten", "poisson"}
+        Scaling of the noise; may be set.
+    residual : {"leading", "all"}
+        Whether the map shows what the next components hold, or all channels; may be set.
     state : RankState
-        Everything that is known, without a widget.
+        Everything that is known, without a widget; ``state.votes`` are the answers of rules.
 
     Examples
     --------
@@ -66,22 +84,56 @@ class RankSelector(ipw.VBox):
 
     value = tl.Int(1, min=1)
     pixel = tl.Tuple(tl.Int(), tl.Int(), default_value=(0, 0))
+    region = tl.Dict()
+    weighting = tl.Enum(WEIGHTINGS, "biwhiten")
+    residual = tl.Enum(list(RESIDUALS.values()), "leading")
 
     def __init__(self, data, *, max_rank=MAX_RANK, weighting="biwhiten"):
         self.state = RankState(data, max_rank=max_rank, weighting=weighting)
-        self._make_parts()
+        self._make_controls()
+        self._make_scree()
+        self._make_map()
         super().__init__(self._arranged(), layout={"max_width": "1000px"})
         self._link()
         self._show_weighting()
         self._show_counts()
+        self._show_votes()
 
     def result(self):
-        """Return the fitted :class:`PCA` at the chosen rank."""
+        """Return the fitted :class:`PCA` at the chosen rank; its ``record_`` says what made it."""
         return self.state.result()
 
     def to_code(self):
         """Return the lines that make the same result without a widget."""
         return self.state.to_code()
+
+    def settings(self):
+        """Return all settings, as JSON has them; ipywidgets' own `get_state` is for the page."""
+        return self.state.settings()
+
+    def restore(self, settings):
+        """Take over settings.
+
+        Parameters
+        ----------
+        settings : dict
+            What :meth:`settings` returned, or a part of it.
+        """
+        self.state.restore(settings)
+
+    def ask(self, rules="all"):
+        """Ask rules for the rank, in the background, as the button does.
+
+        Parameters
+        ----------
+        rules : {"all", "cheap"}, default="all"
+            Which of those of :func:`rank_report`.
+        """
+        self.state.votes.ask(rules)
+
+    def wait(self, seconds=None):
+        """Wait until nothing runs in the background; return whether that is so."""
+        return self.state.wait(seconds)
 
     def save(self, path, *, scripts="inside"):
         """Write what the selector shows: a page that answers without Python, or a picture.
@@ -90,8 +142,9 @@ class RankSelector(ipw.VBox):
         ----------
         path : str or path-like
             ``.html`` for one page that holds all it needs: rank, residual, map and model answer in
-            any browser, with no network; the counts of about a dozen pixels go with it. ``.png``,
-            ``.svg`` or ``.pdf`` for a picture. A file of that name is replaced.
+            any browser, with no network; the counts of about a dozen pixels and the answers of the
+            rules that are known go with it. ``.png``, ``.svg`` or ``.pdf`` for a picture. A file of
+            that name is replaced.
         scripts : {"inside", "cdn"}, default="inside"
             For a page: ``"cdn"`` loads two scripts over the network instead of holding them, which
             makes it 1.2 MB smaller.
@@ -115,21 +168,42 @@ class RankSelector(ipw.VBox):
     def _is_rank(self, proposal):
         return self.state.check_rank(proposal["value"])
 
+    @tl.validate("weighting")
+    def _can_be_had(self, proposal):
+        """Take over what the state makes of it: not every map can be scaled in every way."""
+        self.state.weighting = proposal["value"]
+        return self.state.weighting
+
     @tl.validate("pixel")
     def _is_pixel(self, proposal):
-        return self.state.check_pixel(proposal["value"])
+        return check_inside(proposal["value"], self.state.shape)
 
-    def _make_parts(self):
+    # parts
+
+    def _make_controls(self):
         state = self.state
         self.rank = RankBox(state.rank, min=1, max=state.max_rank, description="rank")
-        self.weighting = ipw.Dropdown(options=SCALINGS, description="noise scaling")
-        self.residual = ipw.Dropdown(options=RESIDUALS, description="residual in")
-        for control, width in [(self.rank, 110), (self.weighting, 240), (self.residual, 260)]:
+        self.scaling = ipw.Dropdown(options=SCALINGS, description="noise scaling")
+        self.left = ipw.Dropdown(options=RESIDUALS, description="residual in")
+        for control, width in [(self.rank, 110), (self.scaling, 240), (self.left, 260)]:
             control.layout.width = f"{width}px"
             control.style.description_width = "initial"
+        self.message = Message()
+        self.verdict = Message(layout={"min_height": "3em"})  # what is below stays where it is
+        self.work = WorkRow(state.votes, start="Ask all rules")
+        self.code = CodeField()
+
+    def _make_scree(self):
+        state = self.state
+        rank = {"rank": state.rank}
         self.scree = ScreePlot(state.rank)
+        self.held_out = HeldOutPlot(**rank)
+        self.votes = VoteList(**rank, max_rank=state.max_rank)
+        self.note = RankNote(**rank, residual=state.residual)
         self.spectrum = SpectrumPlot(state.image)
-        self.code = ipw.HTML()
+
+    def _make_map(self):
+        state = self.state
         pixels, counts = state.pins()
         self.map = MapView(
             shape=state.shape,
@@ -144,24 +218,37 @@ class RankSelector(ipw.VBox):
                 "line": self.scree.line,
                 "model": self.spectrum.model,
                 "counts": self.spectrum.counts,
-                "residual": self.residual,
+                "residual": self.left,
                 "code": self.code,
-                "kernel": self.weighting,
+                "kernel": self.scaling,
             },
-            layout={"flex": "3 1 320px", "min_width": "0"},
+            tools=["point", "rectangle", "lasso"],
+            layout={"min_width": "0"},
             pins={"pixels": pixels, "values": np.asarray(counts, dtype=np.float32).tobytes()},
         )
-        self.message = ipw.HTML()
+        self.regions = RegionPanel(regions_of(state.image), self.map)
+        self.page = RankPage(
+            rank=state.rank, max_rank=state.max_rank, needs_python=[self.work, self.regions]
+        )
 
     def _arranged(self):
         title = ipw.HTML(f"<b>{escape(self.state.image.title)}</b>")
         wrapped = {"flex_flow": "row wrap", "grid_gap": "4px 20px"}
+        narrow = {"flex": "1 1 240px", "min_width": "240px", "max_width": "390px"}
+        scree = ipw.VBox([self.scree, self.held_out, self.page], layout=narrow)
+        scree.add_class("endmember-scree")
+        wide = {"flex": "3 1 320px", "min_width": "0"}
+        mapped = ipw.VBox([self.map, self.note, self.regions], layout=wide)
         return [
+            PlainKeys(),
             title,
             self.message,
-            ipw.HBox([self.rank, self.weighting, self.residual], layout=wrapped),
-            ipw.HBox([self.scree, self.map], layout=wrapped),
+            self.verdict,
+            self.work,
+            ipw.HBox([self.rank, self.scaling, self.left], layout=wrapped),
+            ipw.HBox([scree, mapped], layout=wrapped),
             self.spectrum,
+            self.votes,
             self.code,
         ]
 
@@ -169,21 +256,35 @@ class RankSelector(ipw.VBox):
         state = self.state
         tl.link((state, "rank"), (self, "value"))
         tl.link((state, "rank"), (self.map, "rank"))
-        ipw.jslink((self.rank, "value"), (self.map, "rank"))
+        for part in (self.rank, self.page, self.held_out, self.votes, self.note):
+            name = "value" if part is self.rank else "rank"
+            ipw.jslink((part, name), (self.map, "rank"))
+        ipw.jslink((self.map, "residual"), (self.note, "residual"))
         for owner in (self, self.map):
             tl.link((state, "pixel"), (owner, "pixel"))
+            tl.link((state, "region"), (owner, "region"))
         tl.link((state, "hovered"), (self.map, "hovered"))
-        for owner, trait in [(self.residual, "value"), (self.map, "residual")]:
+        for owner, trait in [(self, "residual"), (self.left, "value"), (self.map, "residual")]:
             tl.link((state, "residual"), (owner, trait))
-        tl.dlink((state, "weighting"), (self.weighting, "value"))
+        for owner, trait in [(self, "weighting"), (self.scaling, "value")]:
+            tl.dlink((state, "weighting"), (owner, trait))
         self.rank.observe(self._take_rank, "value")
-        self.weighting.observe(self._take_weighting, "value")
+        self.scaling.observe(self._take_weighting, "value")
+        self.page.on_msg(self._begin)
         state.observe(self._show_rank, "rank")
         state.observe(self._show_weighting, "weighting")
-        state.observe(self._show_counts, ["pixel", "hovered"])
+        state.observe(self._show_counts, ["pixel", "hovered", "region"])
         state.observe(self._show_words, ["message", "status"])
+        state.observe(self._show_alike, "alike")
+        state.votes.observe(self._show_votes, ["report", "status"])
 
     # changes
+
+    def _begin(self, *_):
+        """Do what takes longer once the page shows what is there."""
+        if not self.state.is_measured:
+            self.state.measure()
+        self.state.votes.ask("cheap")
 
     def _take_rank(self, change):
         if not self.rank.is_hearing:  # else the page has moved the map too, which says so itself
@@ -192,18 +293,20 @@ class RankSelector(ipw.VBox):
     def _take_weighting(self, change):
         if change["new"] != self.state.weighting:
             self.state.weighting = change["new"]
-            self.weighting.value = self.state.weighting  # it may have been refused
+            self.scaling.value = self.state.weighting  # it may have been refused
 
     def _show_rank(self, _=None):
-        self.code.value = as_html(self.to_code())
+        self.code.value = self.to_code()
         if not self.map.is_hearing:  # else the page has moved them, and may be further by now
             self.rank.value = self.state.rank
             self.scree.move(self.state.rank)
 
     def _show_weighting(self, _=None):
         self.scree.show(self.state.pca)
+        self.page.ends = self.held_out.ends = self.scree.ends
         self.map.factors = pack_factors(self.state.factors())
-        self.map.code = as_html(self.state.to_code(rank="{rank}"))
+        self.map.code = self.state.to_code(rank="{rank}")
+        self._show_votes()
         self._show_words()
         self._show_rank()
 
@@ -214,9 +317,34 @@ class RankSelector(ipw.VBox):
     def _show_words(self, _=None):
         state = self.state
         if state.status == "running":
-            self.message.value = WORKING
+            self.message.say(FITTING)
+        else:
+            self.message.say(state.message, kind="warning" if state.message else "status")
+
+    def _show_alike(self, _=None):
+        words = self.state.residual_words()
+        with self.note.hold_sync():
+            self.note.words, self.note.before = words, "" if words else MEASURING
+
+    def _show_votes(self, _=None):
+        votes = self.state.votes
+        rows = votes.rows()
+        if rows != self.votes.votes:
+            self.votes.votes = rows
+            self.held_out.curve = votes.curve()
+        ranks = [row["rank"] for row in rows if row["rank"] is not None]
+        self.scree.show_votes(ranks, votes.report.rank if votes.report else None)
+        if votes.status != "running":  # it is spoken: once they are done rather than at each answer
+            self._say_verdict(votes)
+        elif votes.report is None:
+            self.verdict.say(ASKING)
+
+    def _say_verdict(self, votes):
+        if votes.status == "error":
+            self.verdict.say(f"The rules could not be asked: {votes.message}", kind="error")
             return
-        self.message.value = f"<i>{escape(state.message)}</i>" if state.message else ""
+        words = " ".join(filter(None, [votes.sentence(), votes.message]))
+        self.verdict.say(words, kind="warning" if votes.is_doubtful else "status")
 
 
 def as_html(code):

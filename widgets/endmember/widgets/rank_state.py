@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import warnings
+from functools import cached_property
 
 import numpy as np
 import traitlets as tl
@@ -11,12 +13,19 @@ from scipy.ndimage import uniform_filter
 from endmember.core.pca import PCA
 from endmember.core.products import marginals
 from endmember.core.sources import as_spectrum_image
+from endmember.datasets.scene import Scene
 from endmember.widgets.pixels import check_inside
+from endmember.widgets.rank_residuals import alike_everywhere, residual_values, words_of
+from endmember.widgets.rank_votes import RankVotes
+from endmember.widgets.regions import check_region, mask_of
+from endmember.widgets.worker import Worker
 
 MAX_RANK = 12  # as far as the handle goes; beyond it a scree is read from its numbers
 N_BEYOND = 4  # components kept past the last rank, so that its residual has some to look at
 N_PINS = 12  # pixels whose raw counts go with a page that has no kernel
 WEIGHTINGS = ("biwhiten", "poisson")
+RESIDUALS = ("leading", "all")
+SETTINGS = ("rank", "pixel", "region", "weighting", "residual")
 
 
 class RankState(tl.HasTraits):
@@ -24,7 +33,7 @@ class RankState(tl.HasTraits):
 
     Parameters
     ----------
-    data : SpectrumImage, HyperSpy signal or array of shape (rows, columns, n_channels)
+    data : SpectrumImage, Scene, HyperSpy signal or array of shape (rows, columns, n_channels)
         Counts with one or two navigation axes.
     max_rank : int, default=12
         Highest rank to choose; turning it up keeps more components in memory.
@@ -39,20 +48,32 @@ class RankState(tl.HasTraits):
         Chosen number of components; to begin with, those above the noise edge.
     pixel : tuple of int
         Row and column of the probed pixel.
+    region : dict
+        A region that is probed instead, as :class:`MapView` has it; empty for none.
+    weighting, residual : str
+        Scaling of the noise, and whether the residual is that of the next components
+        (``"leading"``) or of all channels (``"all"``).
     message : str
         What the scaling could not do, or nothing.
+    alike : dict
+        How alike neighbouring pixels of the residual are, once :meth:`measure` has found it: of
+        ``"leading"`` and ``"all"`` the :class:`Autocorrelation` for each rank from 1 up.
+    votes : RankVotes
+        What other rules say of the rank.
     """
 
     rank = tl.Int(1, min=1)
     pixel = tl.Tuple(tl.Int(), tl.Int(), default_value=(0, 0))
     hovered = tl.Tuple(tl.Int(), tl.Int(), allow_none=True, default_value=None)
     weighting = tl.Enum(WEIGHTINGS, "biwhiten")
-    residual = tl.Enum(["leading", "all"], "leading")
+    residual = tl.Enum(RESIDUALS, "leading")
+    region = tl.Dict()
     status = tl.Enum(["idle", "running"], "idle")
     message = tl.Unicode()
+    alike = tl.Dict()
 
     def __init__(self, data, *, max_rank=MAX_RANK, weighting="biwhiten"):
-        image = as_spectrum_image(data)
+        image = as_spectrum_image(data.image if isinstance(data, Scene) else data)
         if len(image.navigation_shape) > 2:
             raise ValueError(
                 f"data have {len(image.navigation_shape)} navigation axes; a map has rows and "
@@ -65,9 +86,12 @@ class RankState(tl.HasTraits):
         self.image = image
         self.shape = (1, *image.navigation_shape)[-2:]
         self.max_rank = int(min(max_rank, image.n_pixels, image.n_channels))
+        self.worker = Worker()
+        self._is_measuring = False
         self._lock = threading.RLock()
         self._fitted = {}
         super().__init__()
+        self.votes = RankVotes(image, most=self.max_rank)
         self._choose_first(weighting)
         self.rank = self.suggested_rank
         self.pixel = self._first_pixel()
@@ -114,15 +138,45 @@ class RankState(tl.HasTraits):
 
     def residual_map(self):
         """Return what the rank leaves, noise being 1, as a map; NaN where nothing was fitted."""
-        pca, rank = self.pca, self.rank
+        scores, norms = self.pca.noise_units(self.image.spectra)
+        return self._residual_map(self.pca, scores, norms, self.rank, self.residual)
+
+    def measure(self):
+        """Find how alike neighbouring pixels of all residuals are, on a thread of its own.
+
+        From now on this is done again for every other scaling; :attr:`alike` holds what was found.
+        """
+        pca, self._is_measuring = self.pca, True
+        with self.worker.lock:
+            self.alike = {}
+            self.worker.start(lambda is_stopped: self._measure(pca, is_stopped))
+
+    @property
+    def is_measured(self):
+        """Whether that was asked for."""
+        return self._is_measuring
+
+    def wait(self, seconds=None):
+        """Wait until nothing is measured and no rule is asked; return whether that is so."""
+        return self.worker.wait(seconds) and self.votes.wait(seconds)
+
+    def residual_words(self):
+        """Return what :attr:`alike` says of each residual and rank, in words."""
+        return {kind: [words_of(found) for found in each] for kind, each in self.alike.items()}
+
+    def _measure(self, pca, is_stopped):
         scores, norms = pca.noise_units(self.image.spectra)
-        if self.residual == "leading":
-            n_left = max(1, scores.shape[1] - rank)
-            left = (scores[:, rank:] ** 2).sum(axis=1) / (n_left * pca.noise_edge_)
-        else:
-            n_left = max(1, np.count_nonzero(pca.channel_scale_) - rank)
-            left = (norms - (scores[:, :rank] ** 2).sum(axis=1)) / n_left
-        left[pca.pixel_scale_ == 0] = np.nan
+
+        def map_of(rank, residual):
+            return self._residual_map(pca, scores, norms, rank, residual)
+
+        found = alike_everywhere(map_of, self.max_rank, RESIDUALS, is_stopped)
+        with self.worker.lock:
+            if not is_stopped():
+                self.alike = found
+
+    def _residual_map(self, pca, scores, norms, rank, residual):
+        left = residual_values(pca, scores, norms, rank, residual)
         return self.image.fold(left).reshape(self.shape)
 
     @property
@@ -130,9 +184,29 @@ class RankState(tl.HasTraits):
         """Row and column of the pixel under the pointer, else of the chosen one."""
         return self.hovered or self.pixel
 
+    @property
+    def probed_region(self):
+        """The region, where there is one and the pointer is not on the map; else empty."""
+        return {} if self.hovered else self.region
+
+    def region_mask(self):
+        """Return which pixels the region holds, shape (rows, columns), hidden ones left out."""
+        return mask_of(self.region, self.shape) & self._visible()
+
     def counts(self):
-        """Return the raw counts of the probed pixel, shape (n_channels,)."""
-        return self.image.spectrum(*self._index(self.probed))
+        """Return the raw counts of the probed pixel, or the mean of the region.
+
+        Returns
+        -------
+        ndarray of shape (n_channels,)
+            In counts a pixel; NaN where no pixel of the region is visible.
+        """
+        if not self.probed_region:
+            return self.image.spectrum(*self._index(self.probed))
+        rows = self._rows()
+        if rows.size == 0:
+            return np.full(self.image.n_channels, np.nan)
+        return marginals(self.image.spectra[rows])[1] / rows.size
 
     def pins(self):
         """Return pixels worth a look, and their raw counts.
@@ -150,19 +224,26 @@ class RankState(tl.HasTraits):
         return pixels, np.array([self.image.spectrum(*self._index(pixel)) for pixel in pixels])
 
     def model(self):
-        """Return the spectrum of the probed pixel at the chosen rank, in counts.
+        """Return the model of the probed pixel, or its mean over the region, at the chosen rank.
 
-        NaN where the pixel is hidden or took no part.
+        Returns
+        -------
+        ndarray of shape (n_channels,)
+            In counts a pixel; NaN where pixels are hidden or took no part.
         """
-        pca, row = self.pca, self.image.pixel_row(*self._index(self.probed))
-        if row is None or pca.pixel_scale_[row] == 0:
+        rows = self._rows()
+        rows = rows[self.pca.pixel_scale_[rows] > 0]
+        if rows.size == 0:
             return np.full(self.image.n_channels, np.nan)
-        scores = pca.transform(self.image.spectra[[row]])[0, : self.rank]
-        return scores @ pca.components_[: self.rank]
+        scores = self.pca.transform(self.image.spectra[rows])[:, : self.rank].mean(axis=0)
+        return scores @ self.pca.components_[: self.rank]
 
     def result(self):
-        """Return the principal components at the chosen rank, as :meth:`to_code` makes them."""
-        return PCA(self.rank, weighting=self.weighting).fit(self.image.spectra)
+        """Return the principal components at the chosen rank, as :meth:`to_code` makes them.
+
+        Their ``record_`` says what made them.
+        """
+        return PCA(self.rank, weighting=self.weighting).fit(self.image)
 
     def to_code(self, rank=None):
         """Return the lines that make the same result without a widget.
@@ -176,11 +257,31 @@ class RankState(tl.HasTraits):
             "import endmember as em\n"
             "\n"
             f"image = {self.image.code}\n"
-            f'pca = em.PCA({rank or self.rank}, weighting="{self.weighting}").fit(image.spectra)\n'
-            "maps = image.fold(pca.transform(image.spectra))\n"
+            f'pca = em.PCA({rank or self.rank}, weighting="{self.weighting}").fit(image)\n'
+            "maps = image.fold(pca.transform(image))\n"
         )
 
     # settings
+
+    def settings(self):
+        """Return all settings, as JSON has them."""
+        values = {name: getattr(self, name) for name in SETTINGS}
+        return {**values, "pixel": list(self.pixel)}
+
+    def restore(self, settings):
+        """Take over what :meth:`settings` returned, or a part of it.
+
+        Parameters
+        ----------
+        settings : dict
+            A name or a value that cannot be is refused, and nothing set.
+        """
+        unknown = sorted(set(settings) - set(SETTINGS))
+        if unknown:
+            raise ValueError(f"settings hold {unknown}; these are known: {list(SETTINGS)}.")
+        with self.hold_trait_notifications():
+            for name, value in settings.items():
+                setattr(self, name, tuple(value) if isinstance(value, list) else value)
 
     def check_rank(self, rank):
         """Return the rank, or say why it cannot be chosen."""
@@ -203,12 +304,24 @@ class RankState(tl.HasTraits):
     def _is_pixel(self, proposal):
         return self.check_pixel(proposal["value"])
 
+    @tl.validate("region")
+    def _is_region(self, proposal):
+        try:
+            return check_region(proposal["value"])
+        except ValueError as error:
+            raise tl.TraitError(str(error)) from None
+
+    @tl.observe("weighting")
+    def _measure_again(self, _):
+        if self._is_measuring:
+            self.measure()
+
     @tl.validate("weighting")
     def _can_be_fitted(self, proposal):
         """Take Keenan-Kotula scaling where the other one cannot be had, and say why."""
         weighting = proposal["value"]
         try:
-            self.message = self._left_out(self._fit(weighting))
+            self.message = self._words(self._fit(weighting))
         except ValueError as error:
             self.message = f"Keenan-Kotula scaling is shown: {error}"
             return "poisson"
@@ -218,6 +331,18 @@ class RankState(tl.HasTraits):
         if weighting not in WEIGHTINGS:
             raise ValueError(f"weighting is {weighting!r}; choose one of {WEIGHTINGS}.")
         self.weighting = weighting  # or the other one, where this one is refused
+
+    def _words(self, pca):
+        """Say what is worth knowing of the counts under a scaling."""
+        return " ".join(filter(None, [self._of_counts, self._left_out(pca)]))
+
+    @cached_property
+    def _of_counts(self):
+        """Say that the counts were scaled after they were counted, where they were."""
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            PCA()._warn_of_scaling(self.image.spectra)
+        return " ".join(str(one.message) for one in said)
 
     def _left_out(self, pca):
         """Say what the scaling could not take in, where that is worth knowing."""
@@ -264,11 +389,24 @@ class RankState(tl.HasTraits):
                 self.status = "running"
                 n_kept = min(self.max_rank + N_BEYOND, self.image.n_pixels, self.image.n_channels)
                 try:
-                    pca = PCA(n_kept, weighting=weighting, solver="gram").fit(self.image.spectra)
+                    pca = PCA(n_kept, weighting=weighting, solver="gram")
+                    spectra = pca._check_spectra(self.image.spectra, reset=True)
+                    pca._check_shape(spectra.shape)
+                    pca._fit_within(spectra)  # no record of what is looked at: it takes a hash
                 finally:
                     self.status = "idle"
                 self._fitted[weighting] = pca
             return self._fitted[weighting]
+
+    def _rows(self):
+        """Return the rows of the counts of what is probed, hidden pixels left out."""
+        if not self.probed_region:
+            row = self.image.pixel_row(*self._index(self.probed))
+            return np.array([] if row is None else [row], dtype=int)
+        chosen = self.region_mask().ravel()
+        return np.flatnonzero(
+            chosen if self.image.mask is None else chosen[~self.image.mask.ravel()]
+        )
 
     def _over_map(self, values):
         """Spread one row a visible pixel over the whole map, as float32."""

@@ -7,8 +7,14 @@ import numpy as np
 
 from endmember.widgets.palette import BLUE, GREY, ORANGE
 
+GREEN = "#009e73"  # Okabe and Ito's
+MARGINS = {"top": 24, "bottom": 48, "left": 60, "right": 16}  # CSS pixels around the plot
+FIRST = 0.3  # left end of the axis, in components,
+BEYOND = 0.7  # and the right one beyond the last of them
 N_SHOWN = 20  # of the scree: beyond, it is noise
 N_DECADES = 3  # shown below the noise edge, where a map without noise goes down to rounding
+ENDS = (FIRST, N_SHOWN + BEYOND)
+AT_FOOT, ABOVE_FOOT = 0.035, 0.085  # heights of votes and of their names, of that of the plot
 
 
 class ScreePlot(bq.Figure):
@@ -21,7 +27,7 @@ class ScreePlot(bq.Figure):
     """
 
     def __init__(self, rank):
-        self._x = bq.LinearScale(min=0.3, allow_padding=False)
+        self._x = bq.LinearScale(min=FIRST, allow_padding=False)
         self._y = bq.LogScale(allow_padding=False)
         scales = {"x": self._x, "y": self._y}
         one, two = np.ones(1), np.ones(2)
@@ -38,6 +44,7 @@ class ScreePlot(bq.Figure):
             default_size=12,
             font_weight="normal",
         )
+        self._make_votes()
         self.line = bq.Lines(x=two * rank, y=two, scales=scales, colors=[BLUE], stroke_width=2)
         self.handle = bq.Scatter(
             x=one * rank,  # floats: whole numbers would be cut while the handle is dragged
@@ -67,25 +74,75 @@ class ScreePlot(bq.Figure):
             label_offset="3.2em",
         )
         super().__init__(
-            marks=[self.edge, self.edge_label, self.line, self.points, self.handle],
+            marks=[
+                self.edge,
+                self.edge_label,
+                self.line,
+                self.points,
+                self.votes,
+                self.decided,
+                self.tally,
+                self.votes_label,
+                self.handle,
+            ],
             axes=[self._components, self._eigenvalues],
             display_toolbar=False,
-            fig_margin={"top": 24, "bottom": 48, "left": 60, "right": 16},
-            layout={
-                "flex": "1 1 240px",
-                "min_width": "240px",
-                "max_width": "390px",
-                "height": "440px",
-            },
+            fig_margin=MARGINS,
+            layout={"width": "auto", "height": "440px"},
         )
         self.add_class("endmember-figure")
+
+    def _make_votes(self):
+        """Make marks at the foot of the plot, for the ranks that rules name."""
+        scales = {"x": self._x, "y": bq.LinearScale(min=0.0, max=1.0, allow_padding=False)}
+        none = {"x": np.zeros(0), "y": np.zeros(0), "scales": scales}
+        mark = {"marker": "triangle-up", "colors": [GREEN], **none}
+        self.votes = bq.Scatter(fill=False, stroke_width=2, default_size=70, **mark)
+        self.decided = bq.Scatter(default_size=140, **mark)
+        self.tally = bq.Label(
+            text=[], colors=[GREY], align="middle", default_size=12, font_weight="normal", **none
+        )
+
+        self.votes_label = bq.Label(
+            x=np.array([FIRST]),
+            y=np.array([AT_FOOT]),
+            text=["votes of rules"],
+            scales=scales,
+            colors=[GREY],
+            align="end",
+            default_size=12,
+            font_weight="normal",
+            visible=False,
+        )
+
+    def show_votes(self, ranks, decided):
+        """Mark the ranks that rules name, with how many do.
+
+        Parameters
+        ----------
+        ranks : sequence of int
+            Answers of the rules.
+        decided : int or None
+            The answer that counts, whose mark is filled.
+        """
+        named, times = np.unique(np.asarray(ranks, dtype=float), return_counts=True)
+        seen = named <= self._x.max
+        named, times = named[seen], times[seen]
+        others = named[named != decided]
+        with self.votes.hold_sync(), self.decided.hold_sync(), self.tally.hold_sync():
+            for mark, at in ((self.votes, others), (self.decided, named[named == decided])):
+                mark.x, mark.y = at, np.full(at.size, AT_FOOT)
+            self.tally.x, self.tally.y = named, np.full(named.size, ABOVE_FOOT)
+            self.tally.text = np.array([str(n) for n in times])
+            self.votes_label.visible = named.size > 0
 
     def show(self, pca):
         """Show the scree of a fitted PCA and its noise edge."""
         edge = pca.noise_edge_
         shown = np.maximum(pca.scree_[:N_SHOWN], edge / 10**N_DECADES)  # a log scale has no zero
-        low, high = 0.85 * min(shown.min(), edge), 1.9 * max(shown.max(), edge)
-        end = shown.size + 0.7
+        lowest, highest = min(shown.min(), edge), max(shown.max(), edge)
+        low, high = lowest * (0.5 * lowest / highest) ** 0.12, 1.9 * highest  # room for the votes
+        end = shown.size + BEYOND
         with self.points.hold_sync(), self.edge.hold_sync(), self.edge_label.hold_sync():
             self._x.max = end
             self._y.min, self._y.max = float(low), float(high)
@@ -100,7 +157,13 @@ class ScreePlot(bq.Figure):
             self.edge_label.x, self.edge_label.y = np.array([end - 0.2]), np.array([edge])
             self.edge_label.text = np.array([f"noise edge {edge:.3f}"])
             self.line.y = np.array([low, high])
+            self.votes_label.x = np.array([end - 0.2])
             self.handle.y = np.array([high / 1.25])
+
+    @property
+    def ends(self):
+        """Both ends of the axis, in components."""
+        return [float(self._x.min), float(self._x.max)]
 
     def move(self, rank):
         """Stand the handle and its line at a rank."""

@@ -49,7 +49,8 @@ class SpectrumPlot(bq.Figure):
             fig_margin={"top": 16, "bottom": 48, "left": 60, "right": 16},
             layout={"width": "auto", "height": "240px"},
         )
-        self.add_class("endmember-figure")
+        for name in ("endmember-figure", "endmember-spectrum"):
+            self.add_class(name)
 
 
 def highest_counts(image):

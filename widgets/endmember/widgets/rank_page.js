@@ -1,0 +1,75 @@
+// What the page itself does with the scree: wheel and clicks choose a rank, with or without a kernel.
+
+const NOTCH = 100; // CSS pixels that a wheel travels for one rank,
+const LINE = 40; // and those of one line, where it counts lines
+const PAUSE = 300; // ms after which a hand on a trackpad begins anew
+
+/** Ranks by the travel of a wheel: small steps of a trackpad add up, none is skipped. */
+class Wheel {
+  constructor() {
+    [this.travelled, this.last] = [0, 0];
+  }
+
+  /** How many ranks an event is worth: -1, 0 or 1. */
+  step({ deltaX, deltaY, deltaMode, timeStamp }) {
+    const way = (Math.abs(deltaX) > Math.abs(deltaY) ? deltaX : -deltaY) * (deltaMode === 0 ? 1 : LINE);
+    if (timeStamp - this.last > PAUSE || way * this.travelled < 0) this.travelled = 0;
+    this.last = timeStamp;
+    this.travelled += way;
+    if (Math.abs(this.travelled) < NOTCH) return 0;
+    const step = Math.sign(this.travelled);
+    this.travelled = 0;
+    return step;
+  }
+}
+
+/** Hide what is of no use where no kernel hears it. */
+async function hideWhatNeedsPython(model) {
+  for (const reference of model.get("needs_python")) {
+    const found = await model.widget_manager.get_model(reference.replace("IPY_MODEL_", ""));
+    if (!found.comm_live) found.get("layout").set("display", "none");
+  }
+}
+
+export default {
+  async initialize({ model }) {
+    await hideWhatNeedsPython(model);
+  },
+  render({ model, el }) {
+    const wheel = new Wheel();
+    let [box, isClosed] = [null, false];
+    el.style.display = "none";
+    const setRank = (rank) => {
+      const whole = Math.min(model.get("max_rank"), Math.max(1, rank));
+      if (whole === model.get("rank")) return;
+      model.set("rank", whole);
+      model.save_changes();
+    };
+    const roll = (event) => {
+      if (event.ctrlKey) return; // enlarges the page
+      event.preventDefault();
+      setRank(model.get("rank") + wheel.step(event));
+    };
+    const choose = (event) => {
+      const figure = event.target.closest(".bqplot.figure");
+      if (!figure) return;
+      const [{ left, width }, [before, after], [low, high]] = [figure.getBoundingClientRect(), model.get("margins"), model.get("ends")];
+      const share = (event.clientX - left - before) / (width - before - after);
+      if (share >= 0 && share <= 1) setRank(Math.round(low + share * (high - low)));
+    };
+    const listen = () => {
+      if (isClosed) return;
+      if (!el.isConnected) return requestAnimationFrame(listen); // not on the page yet
+      box = el.closest(".endmember-scree");
+      box?.addEventListener("wheel", roll, { passive: false });
+      box?.addEventListener("click", choose);
+      requestAnimationFrame(() => setTimeout(() => !isClosed && model.send({ kind: "shown" }))); // once it is painted
+    };
+    listen();
+    return () => {
+      isClosed = true;
+      box?.removeEventListener("wheel", roll);
+      box?.removeEventListener("click", choose);
+    };
+  },
+};

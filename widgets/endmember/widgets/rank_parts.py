@@ -1,0 +1,103 @@
+"""What a rank selector has beside its map: parts that follow the rank in the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anywidget
+import traitlets as tl
+from ipywidgets import Widget, widget_serialization
+
+from endmember.widgets.scree_plot import ENDS, MARGINS
+
+HERE = Path(__file__).parent
+
+
+class RankPart(anywidget.AnyWidget):
+    """Something that follows the rank.
+
+    Attributes
+    ----------
+    rank : int
+        The chosen number of components: of the page, which links it to that of the map.
+    """
+
+    _css = HERE / "rank_parts.css"
+
+    rank = tl.Int(1, min=1).tag(sync=True)
+
+
+class RankPage(RankPart):
+    """Nothing to see: wheel and clicks on the scree around it choose a rank.
+
+    Lies in a box of the class ``endmember-scree``, and tells once it is on a page.
+
+    Parameters
+    ----------
+    rank, max_rank : int
+        The chosen rank, and the highest.
+    needs_python : list of Widget
+        What is hidden where no kernel hears it.
+    """
+
+    _esm = HERE / "rank_page.js"
+
+    max_rank = tl.Int(1, min=1).tag(sync=True)
+    margins = tl.List([MARGINS["left"], MARGINS["right"]]).tag(sync=True)
+    ends = tl.List(list(ENDS)).tag(sync=True)
+    needs_python = tl.List(tl.Instance(Widget)).tag(sync=True, **widget_serialization)
+
+
+class RankNote(RankPart):
+    """Words that are known for every rank.
+
+    Attributes
+    ----------
+    words : dict of str to list of str
+        Of each kind of residual the words for rank 1, 2, ...
+    residual : str
+        Which of them.
+    before : str
+        What is said before they are known.
+    """
+
+    _esm = HERE / "rank_note.js"
+
+    words = tl.Dict().tag(sync=True)
+    residual = tl.Unicode("leading").tag(sync=True)
+    before = tl.Unicode().tag(sync=True)
+
+
+class VoteList(RankPart):
+    """The answers of rules, each with a button that chooses its rank.
+
+    Attributes
+    ----------
+    votes : list of dict
+        Rows as :meth:`RankVotes.rows` has them.
+    max_rank : int
+        The highest rank to choose.
+    """
+
+    _esm = HERE / "vote_list.js"
+
+    votes = tl.List(tl.Dict()).tag(sync=True)
+    max_rank = tl.Int(1, min=1).tag(sync=True)
+
+
+class HeldOutPlot(RankPart):
+    """How well each rank predicts counts that were held out; nothing before that is known.
+
+    Attributes
+    ----------
+    curve : dict
+        As :meth:`RankVotes.curve` has it.
+    ends : list of float
+        Ranks at both ends of the axis, as on the scree above.
+    """
+
+    _esm = HERE / "held_out_plot.js"
+
+    curve = tl.Dict().tag(sync=True)
+    margins = tl.List([MARGINS["left"], MARGINS["right"]]).tag(sync=True)
+    ends = tl.List(list(ENDS)).tag(sync=True)

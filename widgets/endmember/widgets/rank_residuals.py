@@ -1,0 +1,88 @@
+"""What a rank leaves in every pixel, and whether neighbours are alike in it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from endmember.core.metrics import Autocorrelation, residual_autocorrelation
+from endmember.core.rank_rules import FEWEST_PIXELS, SURE
+
+
+def residual_values(pca, scores, norms, rank, residual):
+    """Return what a rank leaves in every pixel, noise being 1.
+
+    Parameters
+    ----------
+    pca : PCA
+        The fitted components.
+    scores, norms : ndarray
+        Of its ``noise_units``.
+    rank : int
+        Components that are taken away.
+    residual : {"leading", "all"}
+        Whether to look along the next components, or in all channels.
+
+    Returns
+    -------
+    ndarray of shape (n_pixels,)
+        Mean square, in units of the noise; NaN in pixels that took no part.
+    """
+    if residual == "leading":
+        n_left = max(1, scores.shape[1] - rank)
+        left = (scores[:, rank:] ** 2).sum(axis=1) / (n_left * pca.noise_edge_)
+    else:
+        n_left = max(1, np.count_nonzero(pca.channel_scale_) - rank)
+        left = (norms - (scores[:, :rank] ** 2).sum(axis=1)) / n_left
+    left[pca.pixel_scale_ == 0] = np.nan
+    return left
+
+
+def alike_everywhere(map_of, max_rank, residuals, is_stopped):
+    """Return how alike neighbouring pixels are in the residual of every rank.
+
+    Parameters
+    ----------
+    map_of : callable
+        Takes a rank and a kind of residual, returns the map.
+    max_rank : int
+        Highest rank.
+    residuals : sequence of str
+        Kinds of residuals.
+    is_stopped : callable
+        Whether nobody waits for the answer any more.
+
+    Returns
+    -------
+    dict of str to list of Autocorrelation
+        From rank 1 up; nothing where it was stopped.
+    """
+    found: dict[str, list[Autocorrelation]] = {kind: [] for kind in residuals}
+    for rank in range(1, max_rank + 1):
+        for kind in residuals:
+            if is_stopped():
+                return {}
+            found[kind].append(_alike(map_of(rank, kind)))
+    return found
+
+
+def _alike(values):
+    if np.count_nonzero(np.isfinite(values)) < FEWEST_PIXELS:
+        return Autocorrelation(float("nan"), float("nan"))
+    return residual_autocorrelation(values)
+
+
+def words_of(found: Autocorrelation):
+    """Say what an autocorrelation means, beside what noise gives.
+
+    Examples
+    --------
+    >>> from endmember.core.metrics import Autocorrelation
+    >>> print(words_of(Autocorrelation(0.218, 0.004)))
+    Structure is left: neighbouring pixels are alike (Moran's I 0.218; noise gives 0 ± 0.004).
+    """
+    if not np.isfinite(found.value + found.stderr) or found.stderr <= 0:
+        return "Too few pixels, or none that differ, to tell whether neighbours are alike."
+    numbers = f"(Moran's I {found.value:.3f}; noise gives 0 ± {found.stderr:.3f})"
+    if found.value > SURE * found.stderr:
+        return f"Structure is left: neighbouring pixels are alike {numbers}."
+    return f"No structure is seen: neighbouring pixels are no more alike than noise {numbers}."
