@@ -5,9 +5,11 @@ import zlib
 import numpy as np
 import pytest
 import traitlets as tl
+from ipywidgets.embed import dependency_state
 
 from endmember.widgets import MapView
 from endmember.widgets.map_traits import label_colors
+from endmember.widgets.map_view import link_scales
 from endmember.widgets.regions import mask_of
 
 
@@ -231,6 +233,40 @@ def test_limits_are_shared_by_a_link():
     assert two.limits == (0.0, 5.0)
     two.limits = None
     assert one.limits is None
+
+
+def test_linked_scales_begin_as_the_first_one_and_can_be_undone():
+    views = [MapView(np.zeros((2, 3)), colors=c) for c in ("gray", "viridis", "cividis")]
+    views[0].limits, views[0].scale = (1.0, 2.0), "log"
+    shared = link_scales(*views)
+    for view in views:
+        assert (view.colors, view.limits, view.scale) == ("gray", (1.0, 2.0), "log")
+        assert set(view.compared) == set(views) - {view}
+    links = list(shared._links)
+    assert {(link.source[1], link.target[1]) for link in links} == {
+        (name, name) for name in ("limits", "percentiles", "scale", "colors")
+    }
+    kept = dependency_state([views[0]], drop_defaults=False)
+    assert {view.model_id for view in views} <= set(kept)
+    shared.unlink()
+    assert all(link.comm is None for link in links)
+    assert [view.compared for view in views] == [[], [], []]
+    assert (shared.views, views[1].colors) == ((), "gray")
+    link_scales(*views[:2]).unlink()
+
+
+def test_maps_that_cannot_share_a_scale_are_refused():
+    one, other, third = (MapView(np.zeros((2, 3))) for _ in range(3))
+    with pytest.raises(ValueError, match="views are 1; pass two or more"):
+        link_scales(one)
+    with pytest.raises(ValueError, match="each of them once"):
+        link_scales(one, one)
+    with pytest.raises(TypeError, match="views hold a int; only maps share a scale"):
+        link_scales(one, 3)
+    link_scales(one, other)
+    with pytest.raises(ValueError, match="shares a scale already; undo that one first"):
+        link_scales(other, third)
+    assert third.compared == []
 
 
 def test_a_highlight_travels_as_bits():

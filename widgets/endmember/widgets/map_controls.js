@@ -1,4 +1,4 @@
-// Buttons and boxes around a map: tools, contrast, layers, legend, and its copy as a picture.
+// Buttons and boxes around a map: tools, layers, legend, and its copy as a picture.
 
 const TOOL_NAMES = { point: ["Point", "P"], rectangle: ["Rectangle", "R"], lasso: ["Lasso", "L"], line: ["Line", "I"] };
 const CONTROLS = `
@@ -17,13 +17,7 @@ const CONTROLS = `
     <button type="button" class="clear" aria-keyshortcuts="Escape" hidden>Clear region</button>
     <span class="status"></span>
   </div>
-  <div class="contrast" role="group" aria-label="contrast" hidden>
-    <label>from <input type="number" step="any" class="low"></label>
-    <label>to <input type="number" step="any" class="high"></label>
-    <button type="button" class="hold" title="Keep these ends whatever is shown">Hold</button>
-    <label>scale <select class="scale-choice"><option>linear</option><option>log</option></select></label>
-    <label>colours <select class="colors-choice"><option>viridis</option><option>cividis</option><option>gray</option><option>diverging</option></select></label>
-  </div>`;
+  ${PANEL}`;
 const PICTURE_MARGIN = 10; // CSS pixels around what a picture shows
 const PICTURE_LINE = 20; // and for each of its lines of text
 
@@ -36,22 +30,16 @@ class Controls {
     this.buttons = [...el.querySelectorAll("[data-tool]")];
     const on = (selector, type, act) => this.find(selector).addEventListener(type, act);
     this.buttons.forEach((button) => button.addEventListener("click", () => this.core.choose("tool", button.dataset.tool)));
-    for (const part of [".layers", ".tools", ".contrast"]) on(part, "keydown", keepPlainKeys);
-    on(".contrast-button", "click", () => this.toggleContrast());
+    for (const part of [".layers", ".tools"]) on(part, "keydown", keepPlainKeys);
     on(".width input", "change", () => this.takeWidth());
     on(".copy", "click", () => this.copy());
     on(".clear", "click", () => this.clear());
-    on(".low", "change", () => this.takeLimits());
-    on(".high", "change", () => this.takeLimits());
-    on(".hold", "click", () => this.core.choose("limits", this.model.get("limits") ? null : [...this.core.values().limits]));
-    on(".scale-choice", "change", (event) => this.core.choose("scale", event.target.value));
-    on(".colors-choice", "change", (event) => this.core.choose("colors", event.target.value));
     on(".shown select", "change", ({ target }) => this.core.choose("shown", target.value === "" ? null : Number(target.value)));
   }
 
   refresh() {
     this.showTools();
-    this.showContrast();
+    this.view.contrast.show();
     this.showLegend();
   }
 
@@ -81,39 +69,6 @@ class Controls {
   tellStatus(words) {
     this.find(".status").textContent = words;
     this.view.say(words);
-  }
-
-  toggleContrast() {
-    const panel = this.find(".contrast");
-    panel.hidden = !panel.hidden;
-    this.find(".contrast-button").setAttribute("aria-expanded", !panel.hidden);
-    this.showContrast();
-  }
-
-  showContrast() {
-    const isOfValues = this.core.kind === "values";
-    this.find(".contrast-button").hidden = !isOfValues;
-    if (!isOfValues) {
-      this.find(".contrast").hidden = true;
-      this.find(".contrast-button").setAttribute("aria-expanded", false);
-    }
-    if (this.find(".contrast").hidden) return; // nothing to keep up to date
-    const { limits } = this.core.values();
-    ["low", "high"].forEach((name, i) => (this.find(`.${name}`).value = Number(limits[i].toPrecision(6))));
-    press(this.find(".hold"), this.model.get("limits") !== null);
-    this.find(".scale-choice").value = this.core.isLog ? "log" : "linear";
-    this.find(".scale-choice").disabled = this.core.isSigned; // a negative value has no logarithm
-    this.find(".colors-choice").value = this.core.colors;
-    this.find(".colors-choice").disabled = this.core.isSigned && this.model.get("colors") !== "diverging";
-  }
-
-  /** Take over two numbers that make limits; say why others do not. */
-  takeLimits() {
-    const limits = ["low", "high"].map((name) => this.find(`.${name}`).valueAsNumber);
-    const areLimits = limits.every(Number.isFinite) && limits[0] < limits[1];
-    if (!areLimits) return this.tellStatus("Give two numbers, the second higher; the old ones stay.");
-    this.find(".status").textContent = "";
-    this.core.choose("limits", limits);
   }
 
   showLegend() {

@@ -1,7 +1,6 @@
 // What a map holds, decoded once for all its views, and what changes with it.
 
 const FINEST_CANVAS = 1024; // pixels of the longer side of the canvas; beyond, it shows means of blocks
-const LOWEST_CEILING = 3; // of a residual map, where noise is 1: noise must not fill the scale
 const REST = 60; // ms that the pointer rests on a pixel before its counts are asked for
 
 /** What a model holds, decoded once. */
@@ -10,6 +9,7 @@ class Core {
     this.model = model;
     this.views = new Set();
     this.marks = new Marks(this);
+    this.scale = new Scale(this);
     this.hasKernel = true; // until the marks say otherwise
     this.shape = model.get("shape");
     this.block = Math.ceil(Math.max(...this.shape) / FINEST_CANVAS);
@@ -25,6 +25,7 @@ class Core {
     listen(["visible", "shown", "limits", "percentiles", "scale"], () => this.soon("repaint"));
     listen(["unit", "pixel_size", "tools"], () => this.soon("repaint"));
     listen(["highlight"], () => this.soon("redraw"));
+    listen(["compared"], () => this.scale.connect());
     listen(["tool", "line_width"], () => this.views.forEach((view) => (view.drawing.drop(), view.controls.showTools())));
     listen(["region"], () => this.takeRegion());
     listen(["rank"], () => this.takeRank());
@@ -198,6 +199,7 @@ class Core {
     const n = counts.length / pixels.length;
     this.pins = new Map(pixels.map((pixel, i) => [this.flat(pixel), counts.subarray(i * n, (i + 1) * n)]));
     await this.marks.connect();
+    this.scale.connect();
   }
 
   /** Whether curves are means of the region: nothing is pointed at. */
@@ -232,7 +234,7 @@ class Core {
       const values = this.valuesOf(layer, rank, kind);
       this.painted = { key, values, small: blockMeans(values, this.shape, this.block) };
     }
-    this.painted.limits = this.limits();
+    this.painted.limits = this.scale.limits();
     return this.painted;
   }
 
@@ -243,47 +245,6 @@ class Core {
     const nothing = () => new Float32Array(this.shape[0] * this.shape[1]).fill(NaN);
     this.plain ??= !values.byteLength ? nothing() : range ? fromSteps(values, range) : floats(values);
     return this.plain;
-  }
-
-  /** Whether values have a sign that matters, so that colours part at zero. */
-  get isSigned() {
-    const isNext = this.factors && this.shownLayer === null && this.model.get("residual") === "next";
-    return isNext || this.model.get("colors") === "diverging";
-  }
-
-  get colors() {
-    return this.isSigned ? "diverging" : this.model.get("colors");
-  }
-
-  get isLog() {
-    return this.model.get("scale") === "log" && !this.isSigned;
-  }
-
-  /** Values at the ends of the colours: those that were set, or those that the pixels suggest. */
-  limits() {
-    const [set, shares] = [this.model.get("limits"), this.model.get("percentiles")];
-    const key = `${set} ${shares} ${this.isLog} ${this.isSigned}`;
-    if (this.painted.limitsKey === key) return this.painted.limits;
-    this.painted.limitsKey = key;
-    const found = set ? [...set] : this.suggested(shares.map((share) => share / 100));
-    if (this.isSigned) return symmetric(found);
-    if (this.isLog && !(found[0] > 0)) found[0] = this.least();
-    if (!(found[0] < found[1])) found[1] = found[0] + Math.max(1, Math.abs(found[0]));
-    return found;
-  }
-
-  suggested(shares) {
-    if (this.shownLayer !== null) return this.layers.limits(this.shownLayer, shares);
-    const isWanted = this.isLog ? (value) => value > 0 && Number.isFinite(value) : Number.isFinite;
-    const [low, high] = quantiles(this.painted.values, this.shape[1], shares, isWanted);
-    if (!this.factors || this.model.get("residual") === "all") return [low, high];
-    if (this.isSigned) return [Math.min(-LOWEST_CEILING, low), Math.max(LOWEST_CEILING, high)];
-    return [this.isLog ? low : 0, Math.max(LOWEST_CEILING, high)];
-  }
-
-  /** The least value that has a logarithm. */
-  least() {
-    return this.painted.values.reduce((least, value) => (value > 0 && value < least ? value : least), 1);
   }
 
   /** Words for what a pixel holds. */
@@ -308,6 +269,7 @@ class Core {
     for (const [name, act] of this.heard) this.model.off(name, act);
     clearTimeout(this.saving);
     this.marks.close();
+    this.scale.close();
   }
 
   setRank(rank) {
@@ -331,10 +293,4 @@ class Core {
   repaint() {
     this.views.forEach((view) => view.paint());
   }
-}
-
-/** Limits as far from zero on both sides as the farther one is. */
-function symmetric(limits) {
-  const end = Math.max(...limits.map(Math.abs)) || 1;
-  return [-end, end];
 }

@@ -35,7 +35,11 @@ class View {
           <div class="ring chosen"></div>
           <div class="ring hovered"></div>
         </div>
-        <div class="bar"><span class="top"></span><canvas width="1" height="256"></canvas><span class="bottom"></span></div>
+        <div class="bar">
+          <span class="top" role="slider" tabindex="0" aria-orientation="vertical" aria-label="upper limit"></span>
+          <canvas width="1" height="256" title="Drag an end for contrast; double-click lets the pixels decide"></canvas>
+          <span class="bottom" role="slider" tabindex="0" aria-orientation="vertical" aria-label="lower limit"></span>
+        </div>
         <div class="unit"></div>
       </div>
       <div class="readout"></div>
@@ -59,6 +63,7 @@ class View {
     for (const canvas of [this.data, this.veil]) this.fit(canvas);
     this.drawing = new Drawing(this);
     this.controls = new Controls(this, el);
+    this.contrast = new Contrast(this, el);
     el.append(find(".note"), this.spoken);
     this.listen();
     this.resizing = new ResizeObserver(([entry]) => {
@@ -215,7 +220,6 @@ class View {
     this.data.getContext("2d").putImageData(image, 0, 0);
     this.root.dataset.kind = core.kind;
     this.caption.textContent = this.captionText();
-    this.unit.textContent = core.model.get("unit") + (core.isLog ? " (log)" : "");
     this.controls.refresh();
     this.mark();
     this.name();
@@ -223,12 +227,20 @@ class View {
 
   paintValues(pixels) {
     const { small, limits } = this.core.values();
-    const colors = shades(this.core.colors);
-    paintValues(pixels, small, limits, colors, this.core.isLog);
+    const colors = shades(this.core.scale.colors);
+    paintValues(pixels, small, limits, colors, this.core.scale.isLog);
     const bar = new ImageData(1, 256);
     new Uint32Array(bar.data.buffer).set(colors.slice().reverse());
     this.bar.getContext("2d").putImageData(bar, 0, 0);
-    this.ends.forEach((end, i) => (end.textContent = short(limits[i])));
+    this.unit.textContent = this.unitText();
+    this.contrast.showEnds(limits);
+  }
+
+  /** The unit of the values, and what is unusual about their scale. */
+  unitText() {
+    const { scale, model } = this.core;
+    const notes = [scale.isLog && "log", scale.isHeld && "held"].filter(Boolean).join(", ");
+    return [model.get("unit"), notes && `(${notes})`].filter(Boolean).join(" ");
   }
 
   /** Dim all pixels but those that are to stand out. */

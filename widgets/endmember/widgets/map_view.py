@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import anywidget
 import numpy as np
 import traitlets as tl
-from ipywidgets import Widget, widget_serialization
+from ipywidgets import Widget, jslink, widget_serialization
 
 from endmember.widgets.map_labels import make_label_sets
 from endmember.widgets.map_traits import check_colors, make_labels, make_layers, make_values
@@ -22,11 +23,14 @@ SCRIPTS = (
     "map_labels.js",
     "map_factors.js",
     "map_regions.js",
+    "map_contrast.js",
     "map_controls.js",
     "map_marks.js",
+    "map_scale.js",
     "map_core.js",
     "map_view.js",
 )
+SHARED = ("limits", "percentiles", "scale", "colors")  # by maps that are compared
 TOOLS = ("point", "rectangle", "lasso", "line")
 NOTHING: dict[str, object] = {
     "values": b"",
@@ -117,7 +121,8 @@ class MapView(Hearing, anywidget.AnyWidget):
     highlight : bytes
         Pixels to stand out, packed by :meth:`set_highlight`.
     limits : tuple of float or None
-        Values at the ends of the colours; None takes `percentiles`. Link it to share a scale.
+        Values at the ends of the colours, whatever is shown; None takes `percentiles` of what is.
+        :func:`link_scales` shares them between maps.
     percentiles : tuple of float
         Per cent of the pixels below each end of the colours; nearer together gives more contrast.
     scale : {"linear", "log"}
@@ -176,6 +181,7 @@ class MapView(Hearing, anywidget.AnyWidget):
     limits = tl.Tuple(tl.Float(), tl.Float(), allow_none=True, default_value=None).tag(sync=True)
     percentiles = tl.Tuple(tl.Float(), tl.Float(), default_value=(0.5, 99.5)).tag(sync=True)
     scale = tl.Enum(["linear", "log"], "linear").tag(sync=True)
+    compared = tl.List(tl.Instance(Widget)).tag(sync=True, **widget_serialization)
     counts = tl.Dict().tag(sync=True)
     pins = tl.Dict().tag(sync=True)
     code = tl.Unicode().tag(sync=True)
@@ -377,3 +383,75 @@ class MapView(Hearing, anywidget.AnyWidget):
     @classmethod
     def _settings(cls):
         return sorted(cls.class_own_traits())
+
+
+class SharedScale:
+    """The scale that some maps share, made by :func:`link_scales`.
+
+    Attributes
+    ----------
+    views : tuple of MapView
+        The maps that share it; none once it was undone.
+    """
+
+    def __init__(self, views):
+        self.views = tuple(views)
+        self._links = []
+        first = views[0]
+        for view in views:
+            view.compared = [other for other in views if other is not view]
+            for name in SHARED:
+                setattr(view, name, getattr(first, name))
+        for one, other in pairwise(views):
+            self._links += [jslink((one, name), (other, name)) for name in SHARED]
+
+    def unlink(self):
+        """Give every map a scale of its own again; it begins as the common one."""
+        for link in self._links:
+            link.unlink()
+        for view in self.views:
+            view.compared = []
+        self.views, self._links = (), []
+
+
+def link_scales(*views):
+    """Share limits, percentiles, scale and colours between maps, so that colours mean the same.
+
+    The page shares them, with or without a kernel. Where no limits are set, they hold what every
+    map alone would show. To begin with, all take what the first map has.
+
+    Parameters
+    ----------
+    *views : MapView
+        Two or more, in the same unit; each may share with one group at a time.
+
+    Returns
+    -------
+    SharedScale
+        Its :meth:`~SharedScale.unlink` undoes it.
+
+    Raises
+    ------
+    TypeError
+        Where one of them is no map.
+    ValueError
+        Where there are fewer than two, one comes twice, or one shares a scale already.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from endmember.widgets.map_view import MapView, link_scales
+    >>> one, other = MapView(np.zeros((2, 3))), MapView(np.ones((2, 3)), colors="gray")
+    >>> shared = link_scales(one, other)
+    >>> other.colors
+    'viridis'
+    >>> shared.unlink()
+    """
+    strangers = [type(view).__name__ for view in views if not isinstance(view, MapView)]
+    if strangers:
+        raise TypeError(f"views hold a {strangers[0]}; only maps share a scale, pass MapView.")
+    if len(views) < 2 or len({view.model_id for view in views}) < len(views):
+        raise ValueError(f"views are {len(views)}; pass two or more, each of them once.")
+    if any(view.compared for view in views):
+        raise ValueError("a view shares a scale already; undo that one first, by its unlink().")
+    return SharedScale(views)
