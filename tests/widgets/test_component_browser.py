@@ -6,6 +6,7 @@ import traitlets as tl
 
 import endmember as em
 from endmember.widgets.component_browser import ComponentBrowser
+from endmember.widgets.scatter import scatter_ends
 
 ROWS, COLUMNS = 14, 11
 CORNER = {"kind": "rectangle", "points": [[0.0, 6.0], [2.0, 8.0]]}
@@ -28,7 +29,11 @@ def result(image):
 
 @pytest.fixture
 def browser(result):
-    return ComponentBrowser(result)
+    browser = ComponentBrowser(result)
+    yield browser
+    for name in list(browser.state.regions.regions):  # other tests have the same data
+        browser.state.regions.remove(name)
+    browser.close()
 
 
 def layer(browser, place):
@@ -92,17 +97,9 @@ def test_the_map_leads_through_its_layers(browser):
     assert browser.map.shown == 1
 
 
-def test_keys_of_the_map_go_through_the_list_and_take_nothing_from_the_model(browser):
-    browser.state.order = [2, 0, 1]
-    rank = browser.map.rank
-    assert rank - 1 >= len(browser.state.factors()["scores"])
-    browser.value = 2
-    seen = []
-    for step in (-1, -1, -1, 1):  # Page Down is one rank less
-        browser.map.rank = rank + step
-        seen.append(browser.value)
-        assert browser.map.rank == rank
-    assert seen == [0, 1, 2, 1]
+def test_the_rank_of_the_map_takes_nothing_from_the_model_one_step_either_way(browser):
+    assert browser.map.rank - 1 >= len(browser.state.factors()["scores"])
+    assert browser.where.home == browser.map.rank < browser.map.max_rank
 
 
 def test_the_legend_of_the_map_hides_components(browser):
@@ -113,13 +110,14 @@ def test_the_legend_of_the_map_hides_components(browser):
     assert browser.map.visible == [True, True, True]
 
 
-def test_the_chosen_spectrum_is_in_front_in_its_colour(browser, result):
-    browser.value = 1
-    front = browser.spectra.front
-    np.testing.assert_array_equal(front.y, result.components[1])
-    assert front.colors == [browser.palette[1]]
-    labels = [line.labels for line in browser.spectra.lines]
-    assert labels == [["component 0"], ["component 1"], ["component 2"]]
+def test_spectra_are_drawn_in_the_colours_of_their_maps_one_of_them_in_front(browser, result):
+    plot = browser.spectra
+    for line, spectrum, color in zip(plot.lines, result.components, browser.palette, strict=True):
+        np.testing.assert_array_equal(line.y, spectrum)
+        assert line.colors == [color]
+    assert [line.labels for line in plot.lines] == [[f"component {k}"] for k in range(3)]
+    np.testing.assert_array_equal(plot.front.y, result.components[0])
+    assert plot.front.colors == [browser.palette[0]]
 
 
 def test_spectra_can_be_drawn_up_to_one_height(browser):
@@ -140,7 +138,8 @@ def test_naming_hiding_and_turning_over_show_everywhere(browser):
     assert browser.map.visible == [True, False, True]
     np.testing.assert_allclose(layer(browser, 1), state.maps[1], atol=0.02)
     assert browser.across.options[1] == ("<i>glass</i>", 1)
-    assert "<i>glass" not in browser.where.value
+    assert browser.where.names == state.names
+    assert browser.where.signs == [1, -1, 1]
     assert browser.result().hidden == ["<i>glass</i>"]
     state.component = 0
     assert (browser.name.value, browser.flipped.value, browser.hidden.value) == (
@@ -149,33 +148,29 @@ def test_naming_hiding_and_turning_over_show_everywhere(browser):
         False,
     )
     assert not browser.spectra.lines[1].visible
-    assert not browser.place.parts[1].visible
 
 
-def test_a_place_shows_raw_counts_and_the_parts_of_its_model(browser, image, result):
-    """Counts and model are drawn by the page, from what is sent to the map."""
+def test_raw_counts_of_a_place_are_sent_and_what_its_parts_follow_from(browser, image, result):
+    """Parts, model and words are worked out by the page, from the factors of the map."""
+    factors = browser.map.factors
+    scales = np.frombuffer(factors["scales"], "f4")[:, None]
+    scores = np.frombuffer(factors["scores"], "i2").reshape(3, -1) * scales
+    spectra = np.frombuffer(factors["spectra"], "f4").reshape(3, -1)
     for pixel in [(0, 10), (13, 0)]:
         browser.state.hovered = pixel
-        plot = browser.place
-        model = result.denoised(image.pixel_row(*pixel))
-        np.testing.assert_allclose(sum(part.y for part in plot.parts), model)
-        assert [part.colors[0] for part in plot.parts] == browser.palette
+        at = pixel[0] * COLUMNS + pixel[1]
+        parts = scores[:, at, None] * spectra
+        np.testing.assert_allclose(parts, browser.state.parts(), rtol=1e-3, atol=1e-3)
+        units = browser.where.units
+        np.testing.assert_allclose(scores[:, at] * units, browser.state.scores(), atol=1e-4)
         sent = browser.map.counts
         assert tuple(sent["pixel"]) == pixel
         np.testing.assert_array_equal(np.frombuffer(sent["values"], "f4"), image.counts[pixel])
-        assert f"row {pixel[0]}, column {pixel[1]}" in browser.where.value
+    plot = browser.place
+    assert [part.colors[0] for part in plot.parts] == browser.palette
     assert (plot.counts.labels, plot.model.labels) == (["raw counts"], ["model"])
     assert browser.map.followers["model"] is plot.model
-    browser.state.hovered = (3, 2)  # hidden
-    assert "no model here" in browser.where.value
-    assert not any(part.visible for part in plot.parts)
-
-
-def test_what_is_taken_away_has_a_minus(image):
-    browser = ComponentBrowser(em.decompose(image, em.PCA(2)))
-    browser.state.signs = [-1, 1]
-    assert ": -" in browser.where.value
-    assert "+ -" not in browser.where.value
+    assert browser.where.curves["parts"] == plot.parts
 
 
 def test_a_region_shows_its_mean_and_what_it_holds(browser, image):
@@ -187,13 +182,50 @@ def test_a_region_shows_its_mean_and_what_it_holds(browser, image):
     assert "Mean of 9 pixels" in browser.amounts.value
     assert f"{browser.state.region_amounts()[0].mean:.3g}" in browser.amounts.value
     assert browser.scatter.highlight == np.packbits(browser.state.scatter_selection()).tobytes()
-    browser.region_name.value = "corner"
-    browser.keep.click()
+    browser.regions.name.value = "corner"
+    browser.regions.keep.click()
+    assert browser.regions.message.value == "corner is kept."
     assert browser.result().regions["corner"].sum() == 9
-    assert browser.kept.value == "kept: corner"
+    assert list(browser.result().regions) == ["corner"]
     browser.map.region = {}
+    assert browser.regions.chosen.value == ""
     assert browser.region_box.children == ()
     assert browser.scatter.highlight == b""
+
+
+def test_a_region_of_the_scatter_is_kept_as_its_pixels_and_stands_out_when_chosen(browser):
+    browser.scatter.region = {"kind": "rectangle", "points": [[0, 48], [95, 95]]}
+    selected = browser.state.selection()
+    browser.regions.name.value = "bright"
+    browser.regions.keep.click()
+    np.testing.assert_array_equal(browser.result().regions["bright"], selected)
+    assert (browser.scatter.region, browser.map.region) == ({}, {})
+    assert browser.map.highlight == np.packbits(selected).tobytes()
+    assert f"Mean of {selected.sum()} pixels" in browser.amounts.value
+    browser.map.region = CORNER  # by hand
+    assert browser.regions.chosen.value == ""
+    assert (browser.map.highlight, browser.state.region) == (b"", CORNER)
+    browser.regions.chosen.value = "bright"
+    assert browser.map.region == {}
+    np.testing.assert_array_equal(browser.state.selection(), selected)
+    browser.regions.chosen.value = ""
+    assert browser.state.selection() is None
+
+
+def test_two_browsers_of_the_same_counts_share_their_regions(result, image):
+    one, other = ComponentBrowser(result), ComponentBrowser(em.PCA(2).fit(image), image)
+    one.map.region = CORNER
+    one.regions.name.value = "corner"
+    one.regions.keep.click()
+    assert other.result().regions["corner"].sum() == 9
+    assert (other.map.region, other.state.region) == (CORNER, CORNER)
+    other.regions.chosen.value = ""
+    assert (one.map.region, one.state.region) == ({}, {})
+    other.close()
+    one.regions.remove.disabled = False
+    one.regions.chosen.value = "corner"
+    one.regions.remove.click()
+    assert one.result().regions == {}
 
 
 def test_what_is_drawn_on_the_scatter_stands_out_on_the_map(browser):
@@ -210,31 +242,14 @@ def test_what_is_drawn_on_the_scatter_stands_out_on_the_map(browser):
     assert "component 2 (to the right)" in browser.scatter.caption
 
 
-def test_the_pixel_under_the_pointer_is_shown_on_the_scatter(browser):
-    browser.map.hovered = (5, 5)
-    assert browser.scatter.hovered == browser.state.scatter_pixel()
-    browser.map.hovered = None
-    assert browser.scatter.hovered is None
-
-
-def test_a_bin_under_the_pointer_lets_its_pixels_stand_out_on_the_map(browser):
-    state = browser.state
-    state.pixel = (9, 3)
-    row, column = state.scatter_pixel()
-    rows, columns = state._scatter_bins()
-    expected = (rows == row) & (columns == column)
-    assert expected[9, 3]
-    browser.scatter.set_state({"hovered": [row, column]})  # as the page tells of it
-    assert browser.map.highlight == np.packbits(expected).tobytes()
-    browser.scatter.set_state({"hovered": None})
-    assert browser.map.highlight == b""
-    state.pixel = (0, 0)
-    browser.scatter.set_state({"pixel": [row, column]})
-    assert expected[browser.pixel]
-    empty = np.argwhere(np.isnan(state.scatter_values()))[0]
-    before = browser.pixel
-    browser.scatter.set_state({"pixel": [int(i) for i in empty]})
-    assert browser.pixel == before
+def test_the_page_knows_the_axes_of_the_scatter(browser):
+    browser.state.signs = [1, -1, 1]
+    browser.state.scatter = (2, 1)
+    axes, maps = browser.where.scatter, browser.state.maps
+    for i, k in enumerate(axes["numbers"]):
+        low, high = scatter_ends(maps[k])
+        assert (axes["lows"][i], axes["highs"][i]) == (low, high)
+    assert (axes["numbers"], axes["bins"]) == ([2, 1], 96)
 
 
 def test_lines_are_marked_and_wrong_words_are_answered(browser):
@@ -242,12 +257,13 @@ def test_lines_are_marked_and_wrong_words_are_answered(browser):
     assert browser.state.elements == ["Fe", "Mg"]
     assert "Fe Kα" in browser.spectra.tick_labels.text
     browser.elements.value = "Unobtainium"
-    assert "element is &#x27;Unobtainium&#x27;" in browser.message.value
+    assert "element is 'Unobtainium'" in browser.message.value
+    assert browser.message.kind == "error"
     assert browser.elements.value == "Fe, Mg"
     browser.state.elements = ["O"]
     assert browser.elements.value == "O"
     browser.elements.value = ""
-    assert browser.message.value == ""
+    assert (browser.message.value, browser.message.kind) == ("", "status")
     assert not browser.spectra.ticks.visible
 
 
@@ -266,35 +282,42 @@ def test_what_cannot_be_done_is_said_in_words(browser):
     browser.name.value = " "
     assert "name of component 0 is empty" in browser.message.value
     assert browser.name.value == "component 0"
-    browser.keep.click()
-    assert "no region is drawn" in browser.message.value
+    browser.files["Abundances as CSV"].press()
+    assert "there is no region" in browser.message.value
+    browser.regions.name.value = "new"
+    browser.regions.keep.click()
+    assert "no region is drawn" in browser.regions.message.value
 
 
 def test_a_second_result_is_shown_beside_its_partner(result, image):
     pca = em.PCA(2).fit(image)
     browser = ComponentBrowser(result, beside=pca)
-    partners = browser.state.partners()
-    for k, partner in enumerate(partners):
-        browser.value = k
+    browser.state.order = [2, 0, 1]
+    state, said = browser.state, browser.where.partners
+    layers = browser.beside.layers
+    steps = np.frombuffer(layers["maps"], np.uint8).reshape(-1, ROWS, COLUMNS)
+    for place, k in enumerate(state.order):
+        partner, drawn = state.partners()[k], browser.spectra.partners[k]
+        assert said[k]["isThere"] is (partner is not None)
         if partner is None:
-            assert "no component left" in browser.partner.value
-            assert not browser.spectra.partner.visible
+            assert "no component left" in said[k]["words"]
+            assert (steps[place] == 255).all()
             continue
-        assert f"component {partner.number} of PCA" in browser.partner.value
-        assert f"{partner.angle:.1f}°" in browser.partner.value
-        shown = np.frombuffer(browser.beside.values, "f4").reshape(ROWS, COLUMNS)
-        np.testing.assert_allclose(shown, browser.state.partner_map(), rtol=1e-6)
-        np.testing.assert_array_equal(browser.spectra.partner.y, browser.state.partner_spectrum())
-    assert sum(partner is None for partner in partners) == 1
+        assert f"component {partner.number} of PCA" in said[k]["words"]
+        assert f"{partner.angle:.1f}°" in said[k]["words"]
+        low, high = layers["lows"][place], layers["highs"][place]
+        shown = np.where(steps[place] == 255, np.nan, low + (high - low) * steps[place] / 254)
+        expected = state.partner_maps()[k]
+        np.testing.assert_allclose(shown, expected, atol=0.51 * np.nanmax(np.abs(expected)) / 127)
+        np.testing.assert_array_equal(drawn.y, state.partner_spectra()[k])
+    assert sum(partner is None for partner in state.partners()) == 1
 
 
 def test_bands_of_a_bootstrap_are_drawn_around_the_chosen_spectrum(image):
     found = em.bootstrap(em.PCA(2).fit(image), image, n_draws=4)
     browser = ComponentBrowser(found, image)
-    browser.value = 1
-    np.testing.assert_array_equal(
-        browser.spectra.band.y, [found.components_low[1], found.components_high[1]]
-    )
+    for k, band in enumerate(browser.where.curves["bands"]):
+        np.testing.assert_array_equal(band.y, [found.components_low[k], found.components_high[k]])
     browser.map.region = CORNER
     assert "of a pixel, drawn" in browser.amounts.value
 
@@ -303,8 +326,6 @@ def test_arrays_need_no_image(image, result):
     browser = ComponentBrowser((result.components, result.maps))
     assert not browser.place.counts.visible
     assert "counts" not in browser.map.followers
-    browser.state.hovered = (2, 2)
-    assert all(part.visible for part in browser.place.parts)
     browser.map.region = CORNER
     assert "Mean of 9 pixels" in browser.amounts.value
     with pytest.raises(ValueError, match="arrays came without an image"):
@@ -349,7 +370,7 @@ def test_a_page_has_no_control_that_needs_python(browser, tmp_path):
     browser.save(tmp_path / "browser.html")
     assert (tmp_path / "browser.html").stat().st_size > 1e5
     assert all(widget.layout.display is None for widget in browser._of_python)
-    assert browser.map.tools == ["point", "rectangle", "lasso"]
+    assert browser.map.tools == ["point", "rectangle", "lasso", "line"]
     assert browser.state.hovered == (1, 1)
 
 

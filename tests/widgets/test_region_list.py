@@ -125,7 +125,7 @@ def test_the_list_begins_with_the_regions_of_the_image(counts):
 
 
 def test_maps_without_counts_have_a_list_of_masks():
-    maps = np.arange(24.0).reshape(2, 3, 4)
+    maps = np.arange(24.0).reshape(3, 4, 2)
     regions = regions_of_maps(maps)
     assert regions_of_maps(maps) is regions
     regions.keep("corner", {"kind": "rectangle", "points": [[0, 0], [1, 1]]})
@@ -388,7 +388,7 @@ def test_a_profile_needs_visible_pixels_and_counts(counts):
     regions.keep("line", line)
     with pytest.raises(ValueError, match="'line' holds no visible pixel"):
         regions.profile("line")
-    maps = regions_of_maps(np.ones((1, ROWS, COLUMNS)))
+    maps = regions_of_maps(np.ones((ROWS, COLUMNS, 1)))
     maps.keep("line", line)
     with pytest.raises(ValueError, match="a profile needs counts"):
         maps.profile("line")

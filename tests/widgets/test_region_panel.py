@@ -204,7 +204,7 @@ def test_a_button_sends_its_file_or_says_why_there_is_none():
 
 
 def test_maps_without_counts_have_pixels_and_masks_alone():
-    panel = RegionPanel(regions_of_maps(np.ones((2, 4, 5))), MapView(shape=(4, 5)))
+    panel = RegionPanel(regions_of_maps(np.ones((4, 5, 2))), MapView(shape=(4, 5)))
     keep(panel, "corner", {"kind": "rectangle", "points": [[0, 0], [1, 1]]})
     assert "<td" in panel.table.value
     assert "±" not in panel.table.value

@@ -59,8 +59,8 @@ class Found:
     message: str = ""
 
 
-def image_of(result, image):
-    """Return the image of a result as one that is not lazy; None where arrays came without."""
+def source_of(result, image):
+    """Return the image of a result as it came; None where arrays came without."""
     if image is None and isinstance(result, Decomposition):
         image = result.image
     if image is None and hasattr(result, "learning_results"):
@@ -78,7 +78,7 @@ def image_of(result, image):
             f"image has {len(image.navigation_shape)} navigation axes; a map has rows and columns. "
             "Choose one of them, for example em.SpectrumImage(counts[0], image.axis)."
         )
-    return image.to_sparse() if image.is_lazy else image
+    return image
 
 
 def found_in(result, image, what="result"):

@@ -13,18 +13,24 @@ from endmember.core.axes import Axis
 from endmember.core.decomposition import Signals
 from endmember.core.hyperspy import components_to_signal, maps_to_signal
 from endmember.core.metrics import match_components, spectral_angle
-from endmember.widgets.browser_sources import found_in, image_of
+from endmember.widgets.browser_sources import found_in, source_of
+from endmember.widgets.browser_tables import abundances_csv, components_csv
 from endmember.widgets.markers import check_element, markers_of
 from endmember.widgets.pixels import check_inside
+from endmember.widgets.region_list import MASK, checked_file, regions_of, regions_of_maps
 from endmember.widgets.regions import check_region, mask_of
 from endmember.widgets.scatter import N_BINS, scatter_bins, scatter_density, scatter_mask
 
 VIEWS = ("one", "all")
 HEIGHTS = ("counts", "equal")
-MAP, SCATTER = "map", "scatter"
 GAP = 5  # bins: smaller ones between the pixels of a region are closed, for one outline
 HEADROOM = 1.2  # over the pixels where components are strongest
-PAGE_SCORE = 1000.0  # the highest score that a page holds, in steps of an eighth
+PAGE_SCORE = 64.0  # the highest score that a page holds, in steps of an eighth
+DRAWN = "drawn"  # what a region is called that has no name yet
+SETTINGS = ("names", "order", "signs", "hidden", "component", "pixel", "view", "heights")
+LATER = ("elements", "scatter")  # what is set after these, and then what was drawn
+DRAWINGS = ("region", "scatter_region")
+CSV = ("components", "abundances")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +51,8 @@ class Browsing:
         Spectra in counts for a score of 1.
     maps : ndarray of shape (*navigation_shape, n_components)
         Scores; hidden pixels hold NaN.
-    regions : dict of str to ndarray
-        Masks of the map, True inside; the one that was drawn last and not kept is ``"drawn"``.
+    regions : dict of str to ndarray of bool, shape `navigation_shape`
+        True inside, visible pixels alone; what is drawn and not kept is ``"drawn"``.
     record : Record or None
         What made the result that was browsed, where it keeps one.
     """
@@ -139,8 +145,9 @@ class BrowserState(tl.HasTraits):
     region, scatter_region : dict
         What was drawn on the map and on the scatter, as :func:`mask_of` takes it; the later one
         counts, and the other is empty.
-    regions : dict
-        Regions that were kept, by name: ``on`` ("map" or "scatter"), ``region``, ``pair``.
+    regions : RegionList
+        Regions that were kept, shared with all widgets on the same data; the one that is chosen
+        there takes the place of what was drawn.
     scatter : tuple of int
         Components across and up.
     message : str
@@ -159,12 +166,12 @@ class BrowserState(tl.HasTraits):
     elements = tl.List(tl.Unicode())
     region = tl.Dict()
     scatter_region = tl.Dict()
-    regions = tl.Dict()
     scatter = tl.Tuple(tl.Int(), tl.Int(), default_value=(0, 0))
     message = tl.Unicode()
 
     def __init__(self, result, image=None, *, beside=None):
-        self.image = image_of(result, image)
+        source = source_of(result, image)
+        self.image = source.to_sparse() if source is not None and source.is_lazy else source
         self.found = found_in(result, self.image)
         self.n_components = len(self.found.components)
         self.shape = self.found.maps.shape[1:]
@@ -172,7 +179,9 @@ class BrowserState(tl.HasTraits):
         self.beside: Any = None if beside is None else self._as_beside(beside)
         self._partners: dict[tuple[int, ...], list[Partner | None]] = {}
         self._bins: tuple[Any, Any] = (None, None)
+        self._put: dict[str, Any] = {}  # the outline of the chosen one of the kept regions
         self._set_axis()
+        self.regions = regions_of_maps(result[1]) if source is None else regions_of(source)
         super().__init__()
         everyone = list(range(self.n_components))
         with self.hold_trait_notifications():
@@ -182,6 +191,12 @@ class BrowserState(tl.HasTraits):
             self.pixel = self._first_pixel()
             self.elements = self._elements_of_sample()
         self.message = " ".join(filter(None, [self.found.message, self._of_beside()]))
+        self.regions.observe(self._take_chosen, ["chosen"])
+        self._take_chosen()
+
+    def close(self):
+        """Leave the list of regions, which others may still show."""
+        self.regions.unobserve(self._take_chosen, ["chosen"])
 
     # what the result says
 
@@ -252,8 +267,8 @@ class BrowserState(tl.HasTraits):
     def factors(self):
         """Return what a page needs to work the model out by itself; see :func:`pack_factors`.
 
-        Scores are of 1000 at most, so that steps made for the noise are fine for them too, and a
-        component for the offset, of a score of 1000 everywhere, follows the others.
+        Scores are of 64 at most, so that steps made for the noise are fine for them too, and a
+        component for the offset, of a score of 64 everywhere, follows the others.
         """
         flat = self.found.maps.reshape(self.n_components, -1)
         visible = np.isfinite(flat).all(axis=0)
@@ -275,6 +290,11 @@ class BrowserState(tl.HasTraits):
             "n_above": sum(map(len, rows)),
             "n_channels": self.axis.size,
         }
+
+    def units(self):
+        """Return by number what a score of :meth:`factors` is in the unit of the maps."""
+        highest = np.nanmax(np.abs(self.found.maps), axis=(1, 2), initial=0.0)
+        return (np.where(highest > 0, highest, 1.0) / PAGE_SCORE).tolist()
 
     def pins(self):
         """Return pixels worth a look, and their raw counts: where each component is strongest.
@@ -323,30 +343,48 @@ class BrowserState(tl.HasTraits):
             partners[k] = Partner(int(other), sign, float(angle), alike)
         return partners
 
-    def partner_spectrum(self):
-        """Return the spectrum of the partner of the chosen component, as high as that; or None."""
-        partner = self.partners()[self.component]
+    def partner_spectra(self):
+        """Return the spectrum of the partner of each component, as high as that; None without."""
+        return [self._partner_spectrum(k, p) for k, p in enumerate(self.partners())]
+
+    def _partner_spectrum(self, k, partner):
         if partner is None:
             return None
-        own = np.nan_to_num(self.components[self.component])
+        own = np.nan_to_num(self.components[k])
         other = np.nan_to_num(self.beside.components[partner.number]) * partner.sign
         length = np.linalg.norm(other)
         return other * (np.linalg.norm(own) / length) if length else other
 
-    def partner_map(self):
-        """Return the map of the partner of the chosen component, shape (rows, columns), or None."""
-        partner = self.partners()[self.component]
-        return None if partner is None else partner.sign * self.beside.maps[partner.number]
+    def partner_maps(self):
+        """Return the maps of the partners, (n_components, rows, columns); NaN where is none."""
+        maps = np.full((self.n_components, *self.shape), np.nan)
+        for k, partner in enumerate(self.partners()):
+            if partner is not None:
+                maps[k] = partner.sign * self.beside.maps[partner.number]
+        return maps
 
     # regions
 
-    def selection(self):
-        """Return which visible pixels were chosen, by map or scatter; None where none is drawn."""
-        if self.region:
-            return self._mask({"on": MAP, "region": self.region})
+    def drawn(self):
+        """Return what is drawn, ready to be kept: a region, or a mask; empty for nothing."""
         if self.scatter_region:
-            return self._mask(self._on_scatter())
-        return None
+            return self._inside(self._on_scatter())
+        return self.region
+
+    def selection(self):
+        """Return which visible pixels were chosen, of shape `shape`; None where none are.
+
+        What is drawn on the map or on the scatter, else the chosen one of `regions`.
+        """
+        inside = self._selected()
+        return None if inside is None else inside.reshape(self.shape) & self._visible()
+
+    def _selected(self):
+        if self.region:
+            return mask_of(self.region, self.shape)
+        if self.scatter_region:
+            return self._inside(self._on_scatter())
+        return self.regions.mask(self.regions.chosen) if self.regions.chosen else None
 
     def scatter_values(self):
         """Return the density of the scatter of two components; see :func:`scatter_density`."""
@@ -392,17 +430,29 @@ class BrowserState(tl.HasTraits):
     def region_amounts(self):
         """Return an :class:`Amount` for each component, by number; empty without pixels."""
         selected = self.selection()
-        if selected is None or not selected.any():
+        return [] if selected is None else self.amounts(selected)
+
+    def amounts(self, mask):
+        """Return an :class:`Amount` for each component of some visible pixels, by number."""
+        if not mask.any():
             return []
-        return [self._amount(k, selected) for k in range(self.n_components)]
+        return [self._amount(k, mask) for k in range(self.n_components)]
 
     def keep_region(self, name):
-        """Keep what was drawn last under a name."""
-        if not (self.region or self.scatter_region):
-            raise ValueError("no region is drawn; draw one on the map or on the scatter first.")
-        if not name.strip():
-            raise ValueError("name of the region is empty; write one.")
-        self.regions = {**self.regions, name.strip(): self._drawn_last()}
+        """Keep what was drawn last under a name, and choose it."""
+        self.regions.keep(name, self.drawn())
+        self.regions.chosen = name.strip()
+
+    def masks(self):
+        """Return the visible pixels of all regions by name, of shape `navigation_shape`.
+
+        What is drawn and not kept is ``"drawn"``, where no region has that name.
+        """
+        masks = dict(self.regions.masks())
+        if self._is_drawn:
+            masks[DRAWN] = np.asarray(self._selected())
+        visible = self._visible().reshape(self._navigation_shape)
+        return {n: mask.reshape(self._navigation_shape) & visible for n, mask in masks.items()}
 
     # what a person says of components
 
@@ -446,7 +496,7 @@ class BrowserState(tl.HasTraits):
             hidden=[self.names[k] for k in order if k in self.hidden],
             components=self.components[order],
             maps=maps,
-            regions={name: self._mask(drawn) for name, drawn in self._all_drawn().items()},
+            regions=self.masks(),
             record=self.record,
         )
 
@@ -496,7 +546,58 @@ class BrowserState(tl.HasTraits):
         ]
         return "\n".join(lines) + "\n"
 
+    def to_csv(self, path, what="components"):
+        """Write spectra of components, or what every region holds of them, as CSV.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Ends in ``.csv``. A file of that name is replaced.
+        what : {"components", "abundances"}, default="components"
+            Spectra along the signal axis, with the ends of their bands where there are any; or
+            the means over the pixels of each region, and their errors. Hidden ones are left out.
+        """
+        path = checked_file(path, ".csv")
+        path.write_text(self.csv_text(what), encoding="utf-8", newline="")
+        return path
+
+    def csv_text(self, what="components"):
+        """Return the text that :meth:`to_csv` writes."""
+        if what not in CSV:
+            raise ValueError(f"what is {what!r}; choose one of {list(CSV)}.")
+        return components_csv(self) if what == "components" else abundances_csv(self)
+
     # settings
+
+    def settings(self):
+        """Return all settings and the kept regions, as JSON has them."""
+        kept = {name: getattr(self, name) for name in (*SETTINGS, *LATER, *DRAWINGS)}
+        plain = {name: list(v) if isinstance(v, (list, tuple)) else v for name, v in kept.items()}
+        return {**plain, "regions": self.regions.settings()}
+
+    def restore(self, settings):
+        """Take over what :meth:`settings` returned.
+
+        Parameters
+        ----------
+        settings : dict
+            Some of the settings or all of them; a name that is none is refused, and nothing set.
+        """
+        known = (*SETTINGS, *LATER, *DRAWINGS, "regions")
+        unknown = sorted(set(settings) - set(known))
+        if unknown:
+            raise ValueError(f"settings hold {unknown}; these are known: {list(known)}.")
+        with self.hold_trait_notifications():
+            for name in (*SETTINGS, *LATER):
+                if name in settings:
+                    value = settings[name]
+                    is_pair = name in ("pixel", "scatter")
+                    setattr(self, name, tuple(value) if is_pair else value)
+        if "regions" in settings:
+            self.regions.restore(settings["regions"])
+        for name in DRAWINGS:  # last: other axes and another choice take them away
+            if name in settings and (settings[name] or not settings.get("regions")):
+                setattr(self, name, settings[name])
 
     def check_component(self, number):
         """Return the number of a component, or say why it is none."""
@@ -554,9 +655,21 @@ class BrowserState(tl.HasTraits):
 
     @tl.observe("region", "scatter_region")
     def _keep_the_later(self, change):
-        other = {"region": "scatter_region", "scatter_region": "region"}[change["name"]]
-        if change["new"]:
-            self.set_trait(other, {})
+        if not change["new"]:
+            return
+        self.set_trait({"region": "scatter_region", "scatter_region": "region"}[change["name"]], {})
+        if self._is_drawn:
+            self.regions.chosen = ""
+
+    def _take_chosen(self, _=None):
+        """Let the chosen one of the kept regions take the place of what was drawn."""
+        region = self.regions.regions.get(self.regions.chosen)
+        if region is not None:
+            self.scatter_region = {}
+            self.region = {} if region["kind"] == MASK else region
+        elif self.region and self.region == self._put:
+            self.region = {}
+        self._put = self.region if region is not None else {}
 
     @tl.observe("scatter", "signs")
     def _forget_scatter_region(self, _):
@@ -625,14 +738,23 @@ class BrowserState(tl.HasTraits):
         row, column = pixels[((pixels - middle) ** 2).sum(axis=1).argmin()]
         return int(row), int(column)
 
-    def _mask(self, drawn):
-        """Return which visible pixels a region holds."""
-        if drawn["on"] == MAP:
-            mask = mask_of(drawn["region"], self.shape)
-        else:
-            pair = zip(drawn["pair"], drawn["signs"], strict=True)
-            mask = scatter_mask(drawn["region"], *(sign * self.found.maps[k] for k, sign in pair))
-        return mask & np.isfinite(self.found.maps).all(axis=0)
+    def _visible(self):
+        """Return which pixels of the map hold values."""
+        return np.isfinite(self.found.maps).all(axis=0)
+
+    @property
+    def _is_drawn(self):
+        """Whether there is something drawn that is not kept, and no kept one has its name."""
+        regions = self.regions
+        if DRAWN in regions.regions:
+            return False
+        is_chosen = self.region and self.region == regions.regions.get(regions.chosen)
+        return bool(self.scatter_region or (self.region and not is_chosen))
+
+    def _inside(self, drawn):
+        """Return which pixels of the map a region of the scatter holds."""
+        pair = zip(drawn["pair"], drawn["signs"], strict=True)
+        return scatter_mask(drawn["region"], *(sign * self.found.maps[k] for k, sign in pair))
 
     def _amount(self, k, selected):
         values = self.maps[k][selected]
@@ -649,41 +771,46 @@ class BrowserState(tl.HasTraits):
         return self._bins[1]
 
     def _on_scatter(self):
-        """Return what was drawn on the scatter, and its axes, which may be turned over later."""
+        """Return what was drawn on the scatter, and its axes."""
         pair = list(self.scatter)
-        signs = [self.signs[k] for k in pair]
-        return {"on": SCATTER, "region": self.scatter_region, "pair": pair, "signs": signs}
-
-    def _drawn_last(self):
-        return {"on": MAP, "region": self.region} if self.region else self._on_scatter()
-
-    def _all_drawn(self):
-        if not (self.region or self.scatter_region):
-            return self.regions
-        return {**self.regions, "drawn": self._drawn_last()}
+        return {
+            "region": self.scatter_region,
+            "pair": pair,
+            "signs": [self.signs[k] for k in pair],
+        }
 
     def _region_imports(self):
-        for on, name in [(MAP, "regions import mask_of"), (SCATTER, "scatter import scatter_mask")]:
-            if any(drawn["on"] == on for drawn in self._all_drawn().values()):
-                yield f"from endmember.widgets.{name}"
+        kinds = {r["kind"] == MASK for r in self.regions.regions.values()}
+        if False in kinds or (self.region and self._is_drawn):
+            yield "from endmember.widgets.regions import mask_of"
+        if True in kinds:
+            yield "from endmember.widgets.region_list import unpack_mask"
+        if self.scatter_region and self._is_drawn:
+            yield "from endmember.widgets.scatter import scatter_mask"
 
     def _region_lines(self):
-        shape = "maps.shape[:-1]" if len(self._navigation_shape) == 2 else "(1, len(maps))"
-        if self._all_drawn():
-            yield "regions = {}"
-        for name, drawn in self._all_drawn().items():
-            if drawn["on"] == MAP:
-                yield f"regions[{name!r}] = mask_of({_short(drawn['region'])}, {shape})"
-            else:
-                pair = ", ".join(self._spelled_axes(drawn))
-                yield f"regions[{name!r}] = scatter_mask({_short(drawn['region'])}, {pair})"
-        if self._all_drawn():
-            yield "visible = np.isfinite(maps).all(axis=-1)"
-            yield "regions = {name: mask & visible for name, mask in regions.items()}"
+        kept = self.regions
+        lines = [f"regions[{name!r}] = {kept.spelled(name)}" for name in kept.regions]
+        if self._is_drawn:
+            lines.append(f"regions[{DRAWN!r}] = {self._spelled_drawn()}")
+        if not lines:
+            return []
+        return [
+            "regions = {}",
+            *lines,
+            "visible = np.isfinite(maps).all(axis=-1)",
+            "regions = {name: mask & visible for name, mask in regions.items()}",
+        ]
 
-    def _spelled_axes(self, drawn):
-        for k, sign in zip(drawn["pair"], drawn["signs"], strict=True):
-            yield f"{'-' if sign != self.signs[k] else ''}maps[..., {self.order.index(k)}]"
+    def _spelled_drawn(self):
+        flat = "[0]" if len(self._navigation_shape) == 1 else ""
+        if self.region:
+            return f"mask_of({self.region!r}, {self.shape}){flat}"
+        pair = ", ".join(self._spelled_axes())
+        return f"scatter_mask({self.scatter_region!r}, {pair})"
+
+    def _spelled_axes(self):
+        return [f"maps[..., {self.order.index(k)}]" for k in self.scatter]
 
     @property
     def _navigation_shape(self):
@@ -691,10 +818,6 @@ class BrowserState(tl.HasTraits):
 
     def _index(self, pixel):
         return pixel[-len(self._navigation_shape) :]
-
-
-def _short(region):
-    return repr({"kind": region["kind"], "points": region["points"]})
 
 
 def _angle_of_either_sign(spectra, others):

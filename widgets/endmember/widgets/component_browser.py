@@ -12,22 +12,27 @@ import traitlets as tl
 from endmember.core.axes import length_scale
 from endmember.widgets.browser_figure import save_figure
 from endmember.widgets.browser_state import BrowserState
+from endmember.widgets.code_field import CodeField
+from endmember.widgets.component_links import ComponentLinks
 from endmember.widgets.component_plots import ComponentPlot, PartsPlot
 from endmember.widgets.factors import pack_factors
 from endmember.widgets.figure_files import checked_path, nothing_hovered
 from endmember.widgets.map_traits import label_colors
 from endmember.widgets.map_view import MapView
+from endmember.widgets.message import Message
 from endmember.widgets.pages import save_page
 from endmember.widgets.plain_keys import PlainKeys
-from endmember.widgets.rank_selector import as_html
-from endmember.widgets.scatter import N_BINS
+from endmember.widgets.region_files import FileButton
+from endmember.widgets.region_panel import RegionPanel
+from endmember.widgets.scatter import N_BINS, scatter_ends
 
 HEIGHTS = {"counts": "counts", "their highest channel": "equal"}
 WRAPPED = {"flex_flow": "row wrap", "grid_gap": "4px 20px"}
 MINUS = "\N{MINUS SIGN} "
 HELD = "what each pixel holds"
 ALL_TOGETHER = "all components that are not hidden, in the colours of their spectra"
-SAID = ["names", "order", "signs", "region", "scatter_region", "regions"]  # what code repeats
+ALL_BESIDE = "what is nearest to them in the other result, in the same colours"
+SAID = ["names", "order", "signs", "region", "scatter_region"]  # what code repeats
 
 
 class ComponentBrowser(ipw.VBox):
@@ -58,6 +63,8 @@ class ComponentBrowser(ipw.VBox):
         Row and column of the chosen pixel; may be set.
     state : BrowserState
         Everything that is known, without a widget: names, order, signs, hidden, regions.
+    regions : RegionPanel
+        Named regions, shared with all widgets on the same data.
 
     Raises
     ------
@@ -88,6 +95,7 @@ class ComponentBrowser(ipw.VBox):
         self._make_controls()
         self._make_plots()
         super().__init__(self._arranged(), layout={"max_width": "1000px"})
+        self.add_class("endmember-browser")
         self._link()
         for show in (
             self._show_list,
@@ -101,6 +109,13 @@ class ComponentBrowser(ipw.VBox):
         ):
             show()
 
+    def close(self):
+        """Leave the regions, which other widgets may still show."""
+        if "regions" in vars(self):  # else it was never made
+            self.state.close()
+            self.regions.close()
+        super().close()
+
     def result(self):
         """Return the components as they were named, ordered, turned and hidden."""
         return self.state.result()
@@ -112,6 +127,26 @@ class ComponentBrowser(ipw.VBox):
     def to_code(self):
         """Return the lines that make the same result without a widget."""
         return self.state.to_code()
+
+    def settings(self):
+        """Return all settings and the kept regions, as JSON has them."""
+        return self.state.settings()
+
+    def restore(self, settings):
+        """Take over what :meth:`settings` returned."""
+        self.state.restore(settings)
+
+    def to_csv(self, path, what="components"):
+        """Write spectra of components, or what every region holds of them, as CSV.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Ends in ``.csv``. A file of that name is replaced.
+        what : {"components", "abundances"}, default="components"
+            Spectra along the signal axis; or means over the regions, with their errors.
+        """
+        return self.state.to_csv(path, what)
 
     def save(self, path, *, scripts="inside"):
         """Write what the browser shows: a page that answers without Python, or a picture.
@@ -144,21 +179,15 @@ class ComponentBrowser(ipw.VBox):
     @contextmanager
     def _without_kernel(self):
         """Leave out what a page cannot do by itself; what is on the screen now does not change."""
+        views = (self.map, self.scatter, self.beside)
         with ExitStack() as stack:
-            for widget in (*self._of_python, self.map, self.scatter, self.beside):
+            for widget in (*self._of_python, *views):
                 stack.enter_context(widget.layout.hold_sync())
                 stack.enter_context(widget.hold_sync())
-            # Lines that follow no pointer would belong to another pixel than the model beside them.
-            for line in self.place.parts:
-                stack.enter_context(line.hold_sync())
-                stack.callback(setattr, line, "visible", line.visible)
-                line.visible = False
-            stack.callback(setattr, self.map, "caption", self.map.caption)
-            self.map.caption = HELD
             for widget in self._of_python:
                 stack.callback(setattr, widget.layout, "display", widget.layout.display)
                 widget.layout.display = "none"
-            for view in (self.map, self.scatter, self.beside):
+            for view in views:
                 stack.callback(setattr, view, "tools", view.tools)
                 view.tools = ["point"]
             yield
@@ -176,35 +205,61 @@ class ComponentBrowser(ipw.VBox):
     def _make_plots(self):
         state, axis = self.state, (self.state.axis, self.state.axis_label)
         has_counts = state.image is not None
-        self.spectra = ComponentPlot(*axis, self.palette)
+        more = {"has_bands": state.bands is not None, "has_partners": state.beside is not None}
+        self.spectra = ComponentPlot(*axis, self.palette, **more)
         self.place = PartsPlot(*axis, self.palette, ends=state.ends(), has_counts=has_counts)
         self.region_plot = PartsPlot(*axis, [], has_counts=has_counts)
+        self.code = CodeField()
+        self._make_maps()
+        self.regions = RegionPanel(state.regions, self.map, drawn=state.drawn, highlights=False)
+        self._make_links()
+
+    def _make_maps(self):
+        state, narrow = self.state, {"min_width": "0"}
         factors, (pixels, counts) = state.factors(), state.pins()
         self._rank = len(factors["scores"]) + 1  # beyond the last: neither key takes a part away
-        self.code = ipw.HTML()
         self.map = MapView(
             shape=state.shape,
             rank=self._rank,
             max_rank=self._rank + 1,
             pixel=state.pixel,
             pixel_size=self._pixel_size(),
-            factors=pack_factors(factors),
-            tools=["point", "rectangle", "lasso"],
+            factors=_exactly_packed(factors),
+            tools=["point", "rectangle", "lasso", "line"],
             followers=self._followers(),
             pins={"pixels": pixels, "values": np.asarray(counts, dtype=np.float32).tobytes()},
-            layout={"min_width": "0"},
+            layout=narrow,
         )
         self.scatter = MapView(
             shape=(N_BINS, N_BINS),
             scale="log",
             unit="pixels",
-            layout={"min_width": "0"},
+            tools=["point", "rectangle", "lasso"],
+            layout=narrow,
         )
         self.beside = MapView(
-            shape=state.shape,
-            pixel_size=self._pixel_size(),
-            tools=["point"],
-            layout={"min_width": "0"},
+            shape=state.shape, pixel_size=self._pixel_size(), tools=["point"], layout=narrow
+        )
+
+    def _make_links(self):
+        """Name what the page moves by itself."""
+        state, spectra = self.state, self.spectra
+        roles = {"map": self.map, "list": self.component, "front": spectra.front}
+        curves = {"lines": spectra.lines, "parts": self.place.parts}
+        if state.n_components > 1:
+            roles["scatter"] = self.scatter
+        if state.beside is not None:
+            roles.update(beside=self.beside, said=self.partner)
+            curves["partners"] = spectra.partners
+        if state.bands is not None:
+            curves["bands"] = spectra.bands
+        self.where = ComponentLinks(
+            roles=roles,
+            curves=curves,
+            units=state.units(),
+            home=self._rank,
+            captions=[HELD, ALL_TOGETHER, ALL_BESIDE],
+            has_mean=bool(state.found.offset.any()),
         )
 
     def _followers(self):
@@ -226,8 +281,6 @@ class ComponentBrowser(ipw.VBox):
         )
         self.across = ipw.Dropdown(description="scatter across")
         self.up = ipw.Dropdown(description="up")
-        self.region_name = ipw.Text(description="region", placeholder="its name")
-        self.keep = ipw.Button(description="keep region")
         for control, width in [
             (self.component, 260),
             (self.name, 260),
@@ -239,13 +292,21 @@ class ComponentBrowser(ipw.VBox):
             (self.elements, 240),
             (self.across, 250),
             (self.up, 170),
-            (self.region_name, 220),
-            (self.keep, 110),
         ]:
             control.layout.width = f"{width}px"
             control.style.description_width = "initial"
-        self.message, self.where, self.amounts = ipw.HTML(), ipw.HTML(), ipw.HTML()
-        self.partner, self.kept = ipw.HTML(), ipw.HTML()
+        self.message, self.amounts, self.partner = Message(), ipw.HTML(), ipw.HTML()
+        made = {
+            "Components as CSV": ("components.csv", "components"),
+            "Abundances as CSV": ("abundances.csv", "abundances"),
+        }
+        self.files = {
+            words: FileButton(words, self._maker(name, what), self._say_error)
+            for words, (name, what) in made.items()
+        }
+
+    def _maker(self, name, what):
+        return lambda: (name, self.state.csv_text(what))
 
     def _arranged(self):
         title = ipw.HTML(f"<b>{escape(self.state.title)}</b>")
@@ -254,10 +315,9 @@ class ComponentBrowser(ipw.VBox):
         say = ipw.VBox([self.name, turn, move])
         draw = ipw.VBox([self.heights, self.elements])
         choose = ipw.HBox([self.across, self.up], layout=WRAPPED)
-        keep = ipw.HBox([self.region_name, self.keep, self.kept], layout=WRAPPED)
-        self._of_python = [say, draw, choose, keep, self.where]
-        self._in_region = [self.region_plot, self.amounts, keep]
+        files = ipw.HBox(list(self.files.values()), layout=WRAPPED)
         self.region_box = ipw.VBox()
+        self._of_python = [say, draw, choose, files, self.region_box, self.regions]
         maps = [self.map, ipw.VBox([choose, self.scatter])][: self.state.n_components]
         if self.state.beside is not None:
             maps.insert(1, ipw.VBox([self.partner, self.beside]))
@@ -269,38 +329,41 @@ class ComponentBrowser(ipw.VBox):
             PlainKeys(),
             ipw.HBox([self.component, say, draw], layout=WRAPPED),
             ipw.HBox(maps, layout=WRAPPED),
+            self.regions,
+            self.region_box,
             self.spectra,
             self.where,
             self.place,
-            self.region_box,
+            files,
             self.code,
         ]
 
     def _link(self):
         state = self.state
         tl.link((state, "component"), (self, "value"))
-        for owner in (self, self.map, self.beside):
+        for owner in (self, self.map):
             tl.link((state, "pixel"), (owner, "pixel"))
-        for owner in (self.map, self.beside):
-            tl.link((state, "hovered"), (owner, "hovered"))
+        tl.link((state, "hovered"), (self.map, "hovered"))
         tl.link((state, "region"), (self.map, "region"))
         tl.link((state, "scatter_region"), (self.scatter, "region"))
         tl.link((state, "heights"), (self.heights, "value"))
-        ipw.jsdlink((self.component, "index"), (self.map, "shown"))  # at once, and without a kernel
+        for name in ("names", "order", "signs"):
+            tl.dlink((state, name), (self.where, name))
         self._hear()
         for act, names in [
             (self._show_list, ["component", "names", "order", "hidden", "signs", "elements"]),
             (self._show_layers, ["names", "order", "signs"]),
             (self._show_choice, ["component", "view", "order", "hidden"]),
             (self._show_spectra, ["component", "names", "hidden", "signs", "heights", "elements"]),
-            (self._show_place, ["pixel", "hovered", "hidden", "names", "signs"]),
+            (self._show_place, ["pixel", "hovered"]),
             (self._show_scatter, ["scatter", "names", "signs"]),
             (self._show_region, ["region", "scatter_region", "names", "order", "signs"]),
             (self._show_words, ["message"]),
-            (self._show_kept, ["regions"]),
             (self._show_code, SAID),
         ]:
             state.observe(act, names)
+        state.regions.observe(self._show_region, ["chosen"])
+        state.regions.observe(self._show_code, ["regions", "chosen"])
 
     def _hear(self):
         """Let the controls that are not linked tell the state."""
@@ -312,13 +375,9 @@ class ComponentBrowser(ipw.VBox):
         self.later.on_click(lambda _: self.state.move(1))
         self.map.observe(self._take_shown, "shown")
         self.map.observe(self._take_visible, "visible")
-        self.map.observe(self._take_step, "rank")
-        self.scatter.observe(self._take_hovered_bin, "hovered")
-        self.scatter.observe(self._take_bin, "pixel")
         self.elements.observe(self._take_elements, "value")
         self.across.observe(self._take_scatter, "value")
         self.up.observe(self._take_scatter, "value")
-        self.keep.on_click(self._take_region)
 
     # what a person does
 
@@ -340,14 +399,6 @@ class ComponentBrowser(ipw.VBox):
             seen = zip(self.state.order, change["new"], strict=True)
             self.state.hidden = sorted(k for k, is_visible in seen if not is_visible)
 
-    def _take_step(self, change):
-        """Go through the list by Page Up and Page Down, which the map takes for its rank."""
-        step = self._rank - change["new"]
-        if step:
-            self.map.rank = self._rank
-            place = self.state.order.index(self.state.component) + step
-            self.state.component = self.state.order[place % self.state.n_components]
-
     def _take_name(self, change):
         self._try(lambda: self.state.rename(change["new"]))
 
@@ -367,37 +418,19 @@ class ComponentBrowser(ipw.VBox):
         if not self._is_showing:
             self.state.scatter = (self.across.value, self.up.value)
 
-    def _take_hovered_bin(self, change):
-        """Let the pixels of a bin stand out while the pointer is over it."""
-        if not self.scatter.is_hearing:
-            return  # it follows the pointer on the map
-        pixels = change["new"] and self.state.pixels_in_bin(*change["new"])
-        if pixels is None or not pixels.any():
-            pixels = self.state.selection() if self.state.scatter_region else None
-        self.map.set_highlight(pixels)
-
-    def _take_bin(self, change):
-        """Choose a pixel of the bin that was chosen, where there is one."""
-        if not self.scatter.is_hearing:
-            return
-        pixels = np.argwhere(self.state.pixels_in_bin(*change["new"]))
-        if len(pixels):
-            row, column = pixels[len(pixels) // 2]
-            self.state.pixel = (int(row), int(column))
-
-    def _take_region(self, _):
-        self._try(lambda: self.state.keep_region(self.region_name.value))
-
     def _try(self, act):
         """Do what was asked for, or say in words why not."""
         if self._is_showing:
             return
         try:
             act()
-            self.state.message = ""
+            self.message.kind, self.state.message = "status", ""
         except (ValueError, tl.TraitError) as error:
-            self.state.message = str(error)
+            self._say_error(str(error))
             self._show_list()
+
+    def _say_error(self, words):
+        self.message.kind, self.state.message = "error", words
 
     # what is to be seen
 
@@ -431,13 +464,35 @@ class ComponentBrowser(ipw.VBox):
 
     def _show_layers(self, _=None):
         state = self.state
+        colors = [self.palette[k] for k in state.order]
+        names = [state.names[k] for k in state.order]
         with self._showing(), self.map.hold_sync():
-            self.map.set_layers(
-                state.maps[state.order],
-                names=[state.names[k] for k in state.order],
-                colors=[self.palette[k] for k in state.order],
-            )
+            self.map.set_layers(state.maps[state.order], names=names, colors=colors)
             self._show_choice()
+        if state.beside is not None:
+            self._show_partners(names, colors)
+
+    def _show_partners(self, names, colors):
+        """Lay the partners of all components over each other; the page shows the one it needs."""
+        state = self.state
+        partners = state.partners()
+        said = [self._said_of(k, partner) for k, partner in enumerate(partners)]
+        with self.beside.hold_sync():
+            self.beside.set_layers(state.partner_maps()[state.order], names=names, colors=colors)
+            self.beside.visible, self.beside.shown = self.map.visible, self.map.shown
+        self.where.partners = said
+        self.partner.value = said[state.component]["words"]
+        self.beside.caption = said[state.component]["caption"]
+
+    def _said_of(self, k, partner):
+        state = self.state
+        name, other = state.names[k], state.beside.name
+        if partner is None:
+            words = f"{other} has no component left for {name}."
+            return {"words": escape(words), "caption": words, "isThere": False}
+        caption = f"component {partner.number} of {other}" + ", turned over" * (partner.sign < 0)
+        alike = f"{partner.angle:.1f}° from {name}, maps correlate by {partner.correlation:.2f}"
+        return {"words": escape(f"{caption}: {alike}"), "caption": caption, "isThere": True}
 
     def _show_choice(self, _=None):
         state = self.state
@@ -450,10 +505,6 @@ class ComponentBrowser(ipw.VBox):
 
     def _show_spectra(self, _=None):
         state = self.state
-        partner = state.partners()[state.component]
-        beside = None
-        if partner is not None:
-            beside = (f"{partner.number} of {state.beside.name}", state.partner_spectrum())
         self.spectra.show(
             state.components,
             state.component,
@@ -461,52 +512,35 @@ class ComponentBrowser(ipw.VBox):
             shown=state.shown,
             equal=state.heights == "equal",
             bands=state.bands,
-            partner=beside,
+            partners=self._partner_spectra(),
         )
         self.spectra.mark(state.markers())
-        if state.beside is not None:
-            self._show_partner(partner)
 
-    def _show_partner(self, partner):
+    def _partner_spectra(self):
         state = self.state
-        name = escape(state.names[state.component])
-        if partner is None:
-            self.partner.value = f"{escape(state.beside.name)} has no component left for {name}."
-            self.beside.layout.visibility = "hidden"
-            return
-        turned = ", turned over" if partner.sign < 0 else ""
-        self.partner.value = (
-            f"component {partner.number} of {escape(state.beside.name)}{turned}: "
-            f"{partner.angle:.1f}° from {name}, maps correlate by {partner.correlation:.2f}"
-        )
-        self.beside.layout.visibility = "visible"
-        self.beside.set_values(state.partner_map())
-        self.beside.caption = f"component {partner.number} of {state.beside.name}{turned}"
+        if state.beside is None:
+            return []
+        found = zip(state.partners(), state.partner_spectra(), strict=True)
+        name = state.beside.name
+        return [p and (f"{p.number} of {name}", spectrum) for p, spectrum in found]
 
     def _show_place(self, _=None):
+        """Send the raw counts of the probed pixel; all else of it the page works out."""
         state = self.state
-        row, column = state.probed
-        scores = state.scores()
-        said = [
-            f"{scores[k]:.3g} × {escape(state.names[k])}"
-            for k in state.shown
-            if np.isfinite(scores[k])
-        ]
-        said += ["the mean"] * bool(said and state.found.offset.any())
-        model = " + ".join(said).replace("+ -", MINUS) or "no model here"
-        self.where.value = f"row {row}, column {column}: {model}"
         counts = np.zeros(state.axis.size) if state.image is None else state.counts()
         sent = np.asarray(counts, dtype=np.float32)
         self.map.counts = {"pixel": list(state.probed), "values": sent.tobytes()}
-        self.place.show_parts(state.parts(), state.shown)
-        at = state.scatter_pixel()
-        self.scatter.hovered = None if state.hovered is None else at
-        if at is not None:
-            self.scatter.pixel = at
 
     def _show_scatter(self, _=None):
         state = self.state
         across, up = (state.names[k] for k in state.scatter)
+        ends = [scatter_ends(state.maps[k]) for k in state.scatter]
+        self.where.scatter = {
+            "numbers": list(state.scatter),
+            "lows": [low for low, _ in ends],
+            "highs": [high for _, high in ends],
+            "bins": N_BINS,
+        }
         self.scatter.set_values(state.scatter_values())
         self.scatter.caption = f"pixels by {across} (to the right) and {up} (upwards)"
         with self._showing():
@@ -517,10 +551,14 @@ class ComponentBrowser(ipw.VBox):
         state = self.state
         selected = state.selection()
         self.map.region, self.scatter.region = state.region, state.scatter_region  # as rounded
-        self.map.set_highlight(selected if state.scatter_region else None)
-        self.scatter.set_highlight(state.scatter_selection() if state.region else None)
+        has_outline, is_any = bool(state.region), selected is not None
+        self.map.set_highlight(selected if is_any and not has_outline else None)
+        is_on_scatter = bool(state.scatter_region)
+        self.scatter.set_highlight(
+            state.scatter_selection() if is_any and not is_on_scatter else None
+        )
         # A plot out of sight would be drawn with no room at all, so it is not there before.
-        self.region_box.children = [] if selected is None else self._in_region
+        self.region_box.children = [self.region_plot, self.amounts] if is_any else []
         if selected is not None:
             self.region_plot.show(state.region_spectrum(), state.region_model())
             self.amounts.value = self._table(selected)
@@ -544,16 +582,11 @@ class ComponentBrowser(ipw.VBox):
         for value in (amount.mean, amount.error, amount.pixel_error):
             yield f"{value:.3g}" if np.isfinite(value) else "none"
 
-    def _show_kept(self, _=None):
-        names = ", ".join(map(escape, self.state.regions))
-        self.kept.value = f"kept: {names}" if names else ""
-
     def _show_words(self, _=None):
-        message = self.state.message
-        self.message.value = f"<i>{escape(message)}</i>" if message else ""
+        self.message.value = self.state.message
 
     def _show_code(self, _=None):
-        self.code.value = as_html(self.to_code())
+        self.code.value = self.to_code()
 
     def _pixel_size(self):
         image = self.state.image
@@ -562,3 +595,11 @@ class ComponentBrowser(ipw.VBox):
 
 def _cells(tag, texts):
     return "".join(f"<{tag} style='padding: 0 8px'>{escape(text)}</{tag}>" for text in texts)
+
+
+def _exactly_packed(factors):
+    """Pack factors so that nothing is left beside them: a page need not hold what is not there."""
+    packed = pack_factors(factors)
+    scales = np.frombuffer(packed["scales"], "<f4")
+    scores = np.frombuffer(packed["scores"], "<i2").reshape(scales.size, -1) * scales[:, None]
+    return {**packed, "norms": (scores**2).sum(axis=0).astype("<f4").tobytes()}

@@ -74,44 +74,34 @@ class CurvePlot(bq.Figure):
 class ComponentPlot(CurvePlot):
     """Every component in its colour, the chosen one in front with its band and its partner.
 
+    Which one is chosen, the page shows by itself: `front` is that of `lines` again, and of `bands`
+    and `partners` one is visible.
+
     Parameters
     ----------
     axis, label
         See :class:`CurvePlot`.
     colors : list of str
         A colour for each component.
+    has_bands, has_partners : bool
+        Whether there are bands to be drawn, and spectra of another result.
     """
 
-    def __init__(self, axis, label, colors):
+    def __init__(self, axis, label, colors, *, has_bands=False, has_partners=False):
         self.colors, self._curves = list(colors), []
         nothing = np.zeros((2, len(axis)))  # a curve that ends in NaN is an error to the page
 
         def marks(scales):
             shared = {"x": axis, "scales": scales}
-            self.lines = [
-                bq.Lines(
-                    y=nothing[0],
-                    colors=[c],
-                    stroke_width=BEHIND,
-                    opacities=[FAINT],
-                    labels=[""],
-                    display_legend=True,
-                    **shared,
-                )
-                for c in self.colors
+            single = {"y": nothing[0], "labels": [""], **shared}
+            behind = {"stroke_width": BEHIND, "opacities": [FAINT], "display_legend": True}
+            self.lines = [bq.Lines(colors=[c], **behind, **single) for c in self.colors]
+            self.bands = [self._band(color, shared, nothing) for color in self.colors * has_bands]
+            self.partners = [
+                bq.Lines(colors=[GREY], line_style="dashed", visible=False, **single)
+                for _ in self.colors * has_partners
             ]
-            self.band = bq.Lines(
-                y=nothing, fill="between", fill_opacities=[0.25], opacities=[0.0], **shared
-            )
-            self.partner = bq.Lines(
-                y=nothing[0],
-                colors=[GREY],
-                line_style="dashed",
-                labels=["beside"],
-                stroke_width=1.5,
-                **shared,
-            )
-            self.front = bq.Lines(y=nothing[0], stroke_width=FRONT, **shared)
+            self.front = bq.Lines(stroke_width=FRONT, **single)
             self.ticks = bq.Lines(
                 x=np.zeros(2), y=np.zeros(2), scales=scales, colors=[GREY], stroke_width=1
             )
@@ -125,12 +115,21 @@ class ComponentPlot(CurvePlot):
                 font_weight="normal",
                 x_offset=3,
             )
-            return [self.band, *self.lines, self.partner, self.front, self.ticks, self.tick_labels]
+            return [
+                *(*self.bands, *self.lines, *self.partners),
+                *(self.front, self.ticks, self.tick_labels),
+            ]
 
         super().__init__(axis, label, marks, height=260)
 
-    def show(self, spectra, chosen, *, names, shown, equal=False, bands=None, partner=None):
-        """Draw spectra of shape (n_components, n_channels), the chosen one in front.
+    @staticmethod
+    def _band(color, shared, nothing):
+        colors = {"colors": [color] * 2, "fill_colors": [color] * 2}
+        look = {"fill": "between", "fill_opacities": [0.25], "opacities": [0.0]}
+        return bq.Lines(y=nothing, visible=False, **colors, **look, **shared)
+
+    def show(self, spectra, chosen, *, names, shown, equal=False, bands=None, partners=()):
+        """Take over spectra of shape (n_components, n_channels), and give them room.
 
         Parameters
         ----------
@@ -146,22 +145,25 @@ class ComponentPlot(CurvePlot):
             Whether each is drawn up to its own height.
         bands : tuple of ndarray, optional
             Lower and upper ends, of the same shape.
-        partner : tuple of (str, ndarray), optional
-            Name and spectrum of its partner in another result.
+        partners : list of (str, ndarray) or None
+            Name and spectrum of the partner of each in another result.
         """
         heights = np.nanmax(np.abs(spectra), axis=1)
         units = np.where(equal & (heights > 0), heights, 1.0)
         drawn = spectra / units[:, None]
         for k, line in enumerate(self.lines):
             line.visible = line.display_legend = k in shown or k == chosen
-            line.y, line.labels = drawn[k], [names[k]]
-        self.front.colors = [self.colors[chosen]]
-        self.front.y = drawn[chosen]
-        ends = [drawn[k] for k in {*shown, chosen}]
-        ends += self._show_band(bands, chosen, units[chosen])
-        ends += self._show_partner(partner, units[chosen])
+            line.labels = [names[k]]
+            _take(line, drawn[k])
+        if not self.front.y.any():  # the page leads from now on
+            self.front.colors, self.front.y = [self.colors[chosen]], drawn[chosen]
         self._counts.label = "of the highest channel" if equal else "counts"
-        self._curves = ends
+        ends = [drawn[k] for k in {*shown, chosen}]
+        self._curves = [
+            *ends,
+            *self._take_bands(bands, units),
+            *self._take_partners(partners, units),
+        ]
 
     def mark(self, markers):
         """Mark lines or edges, strong ones with a label, and leave room for it."""
@@ -194,21 +196,17 @@ class ComponentPlot(CurvePlot):
                 placed.append((marker, LABEL_SHARES[row] * self._y.max))
         return [marker for marker, _ in placed], [height for _, height in placed]
 
-    def _show_band(self, bands, chosen, unit):
-        self.band.visible = bands is not None
-        if bands is None:
-            return []
-        ends = [end[chosen] / unit for end in bands]
-        self.band.fill_colors = self.band.colors = [self.colors[chosen]] * 2
-        self.band.y = np.array(ends)
-        return ends
+    def _take_bands(self, bands, units):
+        for k, band in enumerate(self.bands):
+            _take(band, np.array([end[k] / units[k] for end in bands]))
+        return [band.y for band in self.bands]
 
-    def _show_partner(self, partner, unit):
-        self.partner.visible = self.partner.display_legend = partner is not None
-        if partner is None:
-            return []
-        self.partner.labels, self.partner.y = [partner[0]], partner[1] / unit
-        return [self.partner.y]
+    def _take_partners(self, partners, units):
+        known = [(k, *partner) for k, partner in enumerate(partners) if partner is not None]
+        for k, name, spectrum in known:
+            self.partners[k].labels = [name]
+            _take(self.partners[k], spectrum / units[k])
+        return [self.partners[k].y for k, *_ in known]
 
 
 class PartsPlot(CurvePlot):
@@ -242,7 +240,9 @@ class PartsPlot(CurvePlot):
                 visible=has_counts,
                 **shared,
             )
-            self.parts = [bq.Lines(colors=[c], stroke_width=1.4, **shared) for c in colors]
+            self.parts = [  # the page draws them, thinned and as high as the place has them
+                bq.Lines(colors=[c], stroke_width=1.4, visible=False, **shared) for c in colors
+            ]
             self.model = bq.Lines(
                 colors=[MODEL],
                 stroke_width=1.5,
@@ -262,16 +262,17 @@ class PartsPlot(CurvePlot):
             self._draw(line, curve)
         self._reach(*[c for c in (counts, model) if c is not None])
 
-    def show_parts(self, parts, shown):
-        """Draw the parts that are not hidden; NaN draws nothing."""
-        for k, (line, part) in enumerate(zip(self.parts, parts, strict=True)):
-            self._draw(line, part if k in shown else None)
-
     def _draw(self, line, curve):
         line.visible = curve is not None and bool(np.isfinite(curve).any())
         if line.visible:
             with line.hold_sync():
                 line.x, line.y = self.axis, np.asarray(curve, dtype=np.float64)
+
+
+def _take(line, curve):
+    """Give a line another curve; the same one is not sent again."""
+    if not np.array_equal(line.y, curve, equal_nan=True):
+        line.y = curve
 
 
 def _ends(axis):

@@ -81,14 +81,15 @@ def regions_of_maps(maps):
 
     Parameters
     ----------
-    maps : ndarray of shape (n_maps, rows, columns)
-        The list keeps them.
+    maps : array_like of shape (rows, columns, n_maps)
+        Known by the memory that they live in, which the list keeps.
     """
+    maps = np.asarray(maps)
     with _lock:
         key = _memory(maps)
         found = _shared.get(key)
         if found is None:
-            found = _shared[key] = RegionList(shape=maps.shape[1:])
+            found = _shared[key] = RegionList(shape=maps.shape[:-1])
             found.maps = maps
     return found
 
@@ -226,7 +227,7 @@ class RegionList(tl.HasTraits):
 
     def save_masks(self, path):
         """Write all masks into a file ``.npz``, which :func:`numpy.load` reads, by name."""
-        path = _checked(path, ".npz")
+        path = checked_file(path, ".npz")
         path.write_bytes(self.masks_file())
         return path
 
@@ -326,7 +327,7 @@ class RegionList(tl.HasTraits):
         lines : optional
             As for :meth:`table`.
         """
-        path = _checked(path, ".csv")
+        path = checked_file(path, ".csv")
         path.write_text(self.csv_text(what, name=name, lines=lines), encoding="utf-8", newline="")
         return path
 
@@ -492,7 +493,8 @@ def _memory(array):
     return array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str
 
 
-def _checked(path, suffix):
+def checked_file(path, suffix):
+    """Return where to write a file, or say what is wrong with it."""
     path = Path(path)
     if path.suffix.lower() != suffix:
         raise ValueError(f"path {path.name!r} ends in {path.suffix!r}; let it end in {suffix}.")

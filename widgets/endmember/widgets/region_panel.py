@@ -76,9 +76,11 @@ class RegionPanel(ipw.VBox):
 
     def close(self):
         """Leave the list, which others may still show."""
-        self.regions.unobserve(self._show_list, ["regions", "chosen", "lines"])
-        self.regions.unobserve(self._show_on_map, ["chosen", "regions"])
-        self.map.unobserve(self._take_drawn, "region")
+        if self.children:  # else it was never made, or is closed already
+            self.regions.unobserve(self._show_list, ["regions", "chosen", "lines"])
+            self.regions.unobserve(self._show_on_map, ["chosen", "regions"])
+            self.map.unobserve(self._take_drawn, "region")
+            self.children = []
         super().close()
 
     # parts
@@ -167,11 +169,16 @@ class RegionPanel(ipw.VBox):
             self._try(lambda: self.regions.set_trait("lines", lines_in(change["new"])))
 
     def _take_drawn(self, change):
-        """Let go of the chosen region where a person draws another one."""
-        is_ours = self._is_showing or change["new"] == self._put
-        if not is_ours and (change["new"] or self._put):
+        """Let go of the chosen region where a person draws another one, or clears it."""
+        chosen = self.regions.chosen
+        if chosen and not self._is_showing and change["new"] != self._outline(chosen):
             self._put = {}
             self.regions.chosen = ""
+
+    def _outline(self, name):
+        """Return what of a region can be drawn: nothing of a mask."""
+        region = self.regions.regions.get(name, {})
+        return {} if region.get("kind") == MASK else region
 
     def _try(self, act):
         """Do what was asked for, or say in words why not."""
@@ -231,9 +238,8 @@ class RegionPanel(ipw.VBox):
 
     def _show_on_map(self, _=None):
         """Put the chosen region on the map; take away what this panel has put there before."""
-        region = self.regions.regions.get(self.regions.chosen, {})
-        is_mask = region.get("kind") == MASK
-        outline = {} if is_mask else region
+        outline = self._outline(self.regions.chosen)
+        is_mask = bool(self.regions.chosen) and not outline
         with self._showing():
             if outline or is_mask or (self._put and self.map.region == self._put):
                 self.map.region = outline
