@@ -149,6 +149,70 @@ def test_given_limits_cut_layers_off():
     assert view.layers["fixed"] == [True, True]
 
 
+def read_frames(view):
+    """Values of all frames, as a page unpacks them."""
+    frames = view.frames
+    steps = zlib.decompress(frames["maps"]) if frames["deflated"] else frames["maps"]
+    steps = np.frombuffer(steps, f"u{frames['bits'] // 8}").reshape(frames["n"], *view.shape)
+    hidden, (low, high) = 2 ** frames["bits"] - 1, frames["range"]
+    return np.where(steps == hidden, np.nan, low + steps * (high - low) / (hidden - 1))
+
+
+@pytest.mark.parametrize(("n_frames", "bits"), [(3, 16), (40, 8)])
+def test_frames_travel_in_steps_of_a_common_range(n_frames, bits):
+    values = np.random.default_rng(0).normal(5, 2, size=(n_frames, 230, 240)).astype("f4")
+    values[1, 2, 3] = np.nan
+    view = MapView(frames=values, frame_names=[f"{10 * i}°" for i in range(n_frames)], frame=2)
+    assert view.frames["bits"] == bits
+    found = read_frames(view)
+    assert np.isnan(found[1, 2, 3])
+    step = np.nanmax(values) - np.nanmin(values)
+    step /= 2**bits - 2
+    assert np.nanmax(np.abs(found - values)) <= step / 2 + 1e-5  # and a rounded float32
+    assert view.frame_names[:3] == ["0°", "10°", "20°"]
+    view.set_frames(values[:2])
+    assert (view.frame, view.frame_names) == (1, ["0", "1"])
+    view.set_values(values[0])
+    assert view.frames == {}
+
+
+def test_a_frame_that_is_none_is_refused():
+    view = MapView(frames=np.zeros((3, 2, 2)))
+    with pytest.raises(tl.TraitError, match="frame is 3, but the map has 3; they begin at 0"):
+        view.frame = 3
+    with pytest.raises(tl.TraitError):
+        view.frame = -1
+
+
+@pytest.mark.parametrize("finer", [1, 3])
+def test_an_image_beneath_travels_in_steps(finer):
+    image = np.random.default_rng(0).normal(100, 10, size=(20 * finer, 30 * finer))
+    image[0, 0], image[1, 1] = 1e6, np.nan
+    view = MapView(np.zeros((20, 30)), beneath={"image": image, "name": "HAADF", "unit": "counts"})
+    beneath = view.beneath
+    assert (beneath["finer"], beneath["name"], beneath["unit"]) == (finer, "HAADF", "counts")
+    steps = np.frombuffer(beneath["steps"], "u1").reshape(image.shape)
+    low, high = beneath["range"]
+    np.testing.assert_allclose([low, high], np.nanpercentile(image, [0.1, 99.9]))
+    assert (steps[0, 0], steps[1, 1]) == (254, 255)
+    found = low + steps * (high - low) / 254
+    seen = np.isfinite(image)
+    rounding = (high - low) / 254 / 2 * 1.001
+    assert (np.abs(found - image.clip(low, high)) <= rounding)[seen].all()
+    view.set_beneath()
+    assert view.beneath == {}
+
+
+def test_an_image_that_is_finer_than_a_page_is_sent_in_means():
+    image = np.random.default_rng(0).random((4 * 300, 4 * 200))
+    view = MapView(shape=(300, 200), beneath=image)
+    assert view.beneath["finer"] == 2  # 600 x 400: four times as many would be more than 1024
+    steps = np.frombuffer(view.beneath["steps"], "u1").reshape(600, 400)
+    low, high = view.beneath["range"]
+    means = image.reshape(600, 2, 400, 2).mean(axis=(1, 3)).clip(low, high)
+    np.testing.assert_allclose(low + steps * (high - low) / 254, means, atol=(high - low) / 500)
+
+
 def test_choices_among_layers_are_traits_of_their_own():
     view = MapView(layers={"maps": np.zeros((2, 1, 3))})
     view.layers = {**view.layers, "shown": 1, "visible": [False, True]}
@@ -210,6 +274,7 @@ def test_a_region_of_the_page_and_one_of_python_are_the_same(region):
         ("tool", "lasso"),
         ("tool", "line"),
         ("line_width", 3),
+        ("opacity", 0.3),
         ("visible", [False, True]),
         ("shown", 1),
         ("limits", [0.0, 2.0]),
@@ -303,13 +368,29 @@ def test_data_stay_as_they_are():
         ([], {}, ValueError, "a map needs values"),
         ([np.ones((2, 3))], {"color": "jet"}, TypeError, "takes no 'color'"),
         ([np.ones((2, 3))], {"pixel": (2, 0)}, tl.TraitError, "lies outside the map"),
-        ([np.ones((2, 3))], {"labels": [[1]]}, ValueError, "one of values, labels and layers"),
+        (
+            [np.ones((2, 3))],
+            {"labels": [[1]]},
+            ValueError,
+            "one of values, labels, layers and frames",
+        ),
         ([np.ones((2, 3))], {"limits": (2, 1)}, tl.TraitError, r"limits are \(2.0, 1.0\)"),
         ([np.ones((2, 3))], {"percentiles": (0, 101)}, tl.TraitError, "percentiles are"),
         ([np.ones((2, 3))], {"region": {"kind": "dot"}}, tl.TraitError, "kind 'dot'"),
         ([], {"labels": [[0.5]]}, ValueError, "labels are float64 from 0.5"),
         ([], {"labels": [[-2]]}, ValueError, "from -2 to -2"),
         ([], {"labels": [[255]]}, ValueError, "from 0 to 254"),
+        ([], {"frames": [[1.0]]}, ValueError, r"frames have shape \(1, 1\)"),
+        ([], {"frames": [[[1]]], "frame_names": []}, ValueError, "frame_names are 0, but"),
+        (
+            [np.ones((2, 3))],
+            {"beneath": np.ones((3, 2))},
+            ValueError,
+            r"beneath has shape \(3, 2\)",
+        ),
+        ([np.ones((2, 3))], {"beneath": np.ones((4, 9))}, ValueError, "a whole number times"),
+        ([np.ones((2, 3))], {"beneath": np.ones(6)}, ValueError, r"beneath has shape \(6,\)"),
+        ([np.ones((2, 3))], {"opacity": 2}, tl.TraitError, "opacity"),
         ([], {"labels": [0, 1]}, ValueError, r"labels have shape \(2,\)"),
         ([], {"labels": [[2]], "names": ["a"]}, ValueError, "names are 1, but the map needs 3"),
         ([], {"labels": [[0]], "palette": ["red"]}, tl.TraitError, "palette hold 'red'"),

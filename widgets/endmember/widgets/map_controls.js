@@ -6,6 +6,10 @@ const CONTROLS = `
     <label class="shown">show <select></select></label>
     <ul class="legend"></ul>
   </div>
+  <div class="sliders">
+    <label class="frame-choice" hidden><span></span> <input type="range" min="0" step="1" title="Keys , and . on the map"> <output></output></label>
+    <label class="opacity" hidden><span></span> <input type="range" min="0" max="1" step="0.01"> <output></output></label>
+  </div>
   <div class="tools" role="toolbar" aria-label="map tools">
     <span class="pointer" role="group" aria-label="pointer">${TOOLS.map((tool) => {
       const [name, key] = TOOL_NAMES[tool];
@@ -30,7 +34,10 @@ class Controls {
     this.buttons = [...el.querySelectorAll("[data-tool]")];
     const on = (selector, type, act) => this.find(selector).addEventListener(type, act);
     this.buttons.forEach((button) => button.addEventListener("click", () => this.core.choose("tool", button.dataset.tool)));
-    for (const part of [".layers", ".tools"]) on(part, "keydown", keepPlainKeys);
+    on(".frame-choice input", "input", ({ target }) => this.core.setFrame(target.valueAsNumber));
+    on(".opacity input", "input", ({ target }) => this.model.set("opacity", target.valueAsNumber));
+    on(".opacity input", "change", () => this.model.save_changes()); // when it is let go
+    for (const part of [".layers", ".sliders", ".tools"]) on(part, "keydown", keepPlainKeys);
     on(".width input", "change", () => this.takeWidth());
     on(".copy", "click", () => this.copy());
     on(".clear", "click", () => this.clear());
@@ -39,6 +46,7 @@ class Controls {
 
   refresh() {
     this.showTools();
+    this.showFrame();
     this.view.contrast.show();
     this.showLegend();
   }
@@ -56,6 +64,28 @@ class Controls {
     this.find(".width input").value = region?.width ?? this.model.get("line_width");
     this.find(".clear").hidden = !region;
     this.find(".status").textContent = region ? this.core.regionText() : "";
+  }
+
+  /** Show which frame is seen, by its name. */
+  showFrame() {
+    const { frames, frameName } = this.core;
+    this.find(".frame-choice").hidden = !frames;
+    if (!frames) return;
+    const slider = this.find(".frame-choice input");
+    this.find(".frame-choice span").textContent = this.model.get("frame_label");
+    slider.max = frames.n - 1;
+    slider.value = this.model.get("frame");
+    slider.ariaValueText = this.find(".frame-choice output").textContent = frameName;
+  }
+
+  showOpacity() {
+    const [label, { beneath }] = [this.find(".opacity"), this.core];
+    label.hidden = !beneath;
+    if (!beneath) return;
+    const [slider, opacity] = [label.querySelector("input"), this.model.get("opacity")];
+    label.querySelector("span").textContent = `map over ${beneath.name}`;
+    slider.value = opacity;
+    slider.ariaValueText = label.querySelector("output").textContent = `${Math.round(100 * opacity)} %`;
   }
 
   /** Take over a whole number of pixels; say why another one is none. */
@@ -155,9 +185,21 @@ class Controls {
     pen.beginPath();
     pen.rect(0, 0, width, height);
     pen.clip();
-    const [across, down] = core.stretch();
-    for (const layer of [view.data, view.veil]) pen.drawImage(layer, 0, 0, width * across, height * down);
+    this.drawBeneath(pen, width, height);
+    const [across, down] = stretchOf(core.shape, core.block);
+    pen.globalAlpha = core.beneath ? this.model.get("opacity") : 1;
+    for (const layer of [view.data, view.veil]) {
+      pen.drawImage(layer, 0, 0, width * across, height * down);
+      pen.globalAlpha = 1;
+    }
     pen.drawImage(view.over, 0, 0, width, height);
+  }
+
+  drawBeneath(pen, width, height) {
+    const { beneath } = this.core;
+    if (!beneath) return;
+    const [across, down] = stretchOf(beneath.shape, beneath.block);
+    pen.drawImage(this.view.beneath, 0, 0, width * across, height * down);
   }
 
   drawBar(pen, left, height) {

@@ -19,11 +19,13 @@ class Core {
         this.heard.push([`change:${name}`, act]);
         model.on(`change:${name}`, act);
       });
-    const content = ["factors", "values", "value_range", "labels", "label_sets", "layers"];
+    const content = ["factors", "values", "value_range", "labels", "label_sets", "layers", "frames", "beneath"];
     listen(content, () => this.soon("read"));
     listen(["palette", "names"], () => this.soon("relabel"));
     listen(["visible", "shown", "limits", "percentiles", "scale"], () => this.soon("repaint"));
-    listen(["unit", "pixel_size", "tools"], () => this.soon("repaint"));
+    listen(["unit", "pixel_size", "tools", "frame_names", "frame_label"], () => this.soon("repaint"));
+    listen(["frame"], () => this.repaint());
+    listen(["opacity"], () => this.views.forEach((view) => view.showOpacity()));
     listen(["highlight"], () => this.soon("redraw"));
     listen(["compared"], () => this.scale.connect());
     listen(["tool", "line_width"], () => this.views.forEach((view) => (view.drawing.drop(), view.controls.showTools())));
@@ -54,11 +56,12 @@ class Core {
   /** Decode what is to be seen; tell whether it is still that when it is unpacked. */
   async read() {
     const [labels, layers] = ["labels", "layers"].map((name) => this.model.get(name));
-    if (!(await this.readSets())) return false;
+    if (!(await this.readSets()) || !(await this.readFrames())) return false;
     this.onlyLabels = labels.byteLength ? new Uint8Array(bytes(labels)) : null;
     this.layers = layers.maps ? new Layers(layers, this.shape, this.block) : null;
     [this.plain, this.painted] = [null, null];
     this.readFactors();
+    this.readBeneath();
     return true;
   }
 
@@ -69,6 +72,27 @@ class Core {
     if (sets !== this.model.get("label_sets")) return false;
     [this.setsRead, this.sets] = [sets, found];
     return true;
+  }
+
+  async readFrames() {
+    const frames = this.model.get("frames");
+    if (frames === this.framesRead) return true;
+    const found = frames.n ? await readFrames(frames) : null;
+    if (frames !== this.model.get("frames")) return false;
+    [this.framesRead, this.frames] = [frames, found];
+    return true;
+  }
+
+  readBeneath() {
+    const beneath = this.model.get("beneath");
+    if (beneath === this.beneathRead) return;
+    this.beneathRead = beneath;
+    this.beneath = beneath.steps ? new Beneath(beneath, this.shape) : null;
+  }
+
+  /** The colour of what is hidden: none at all where there is an image beneath. */
+  get hidden() {
+    return this.beneath ? 0 : HIDDEN;
   }
 
   readFactors() {
@@ -140,10 +164,11 @@ class Core {
   }
 
   regionText() {
-    const { kind, points } = this.region;
-    const count = countInside(this.region, this.shape);
-    const length = kind === "line" ? `, ${this.lengthText(points)} long` : "";
-    return `${kind}: ${count} pixel${count === 1 ? "" : "s"}${length}`;
+    const { region } = this;
+    if (this.counted?.region !== region) this.counted = { region, count: countInside(region, this.shape) };
+    const { count } = this.counted;
+    const length = region.kind === "line" ? `, ${this.lengthText(region.points)} long` : "";
+    return `${region.kind}: ${count} pixel${count === 1 ? "" : "s"}${length}`;
   }
 
   /** How far apart two places are, in the unit of the map. */
@@ -181,12 +206,6 @@ class Core {
     const [names, palette] = [this.model.get("names"), this.model.get("palette")];
     const shown = this.sets ? this.sets.namesAt(this.model.get("rank"), names) : names;
     return shown.map((name, k) => [name, palette[k] ?? "transparent"]);
-  }
-
-  /** How far blocks reach beyond the map, to the right and down. */
-  stretch() {
-    const [down, across] = blocksOf(this.shape, this.block);
-    return [(across * this.block) / this.shape[1], (down * this.block) / this.shape[0]];
   }
 
   /** Read what is there to begin with. */
@@ -229,7 +248,7 @@ class Core {
   /** Values of the map that is to be seen, worked out once for every setting. */
   values() {
     const [rank, kind, layer] = [this.model.get("rank"), this.model.get("residual"), this.shownLayer];
-    const key = layer === null ? `${rank} ${kind}` : `layer ${layer}`;
+    const key = layer === null ? `${rank} ${kind} ${this.model.get("frame")}` : `layer ${layer}`;
     if (this.painted?.key !== key) {
       const values = this.valuesOf(layer, rank, kind);
       this.painted = { key, values, small: blockMeans(values, this.shape, this.block) };
@@ -241,14 +260,20 @@ class Core {
   valuesOf(layer, rank, kind) {
     if (layer !== null) return this.layers.values(layer);
     if (this.factors) return this.factors.residual(rank, kind);
+    if (this.frames) return this.frames.values(this.model.get("frame"));
     const [values, range] = [this.model.get("values"), this.model.get("value_range")];
     const nothing = () => new Float32Array(this.shape[0] * this.shape[1]).fill(NaN);
     this.plain ??= !values.byteLength ? nothing() : range ? fromSteps(values, range) : floats(values);
     return this.plain;
   }
 
-  /** Words for what a pixel holds. */
+  /** Words for what a pixel holds, and the image beneath it. */
   textAt(at) {
+    const words = this.ownTextAt(at);
+    return this.beneath ? `${words} · ${this.beneath.textAt(at)}` : words;
+  }
+
+  ownTextAt(at) {
     if (this.labels) return this.labelText(this.labels[at]);
     if (this.kind === "values") {
       const value = this.values().values[at];
@@ -272,6 +297,16 @@ class Core {
     this.scale.close();
   }
 
+  get frameName() {
+    const frame = this.model.get("frame");
+    return this.model.get("frame_names")[frame] ?? String(frame);
+  }
+
+  setFrame(frame) {
+    const whole = Math.min((this.frames?.n ?? 1) - 1, Math.max(0, frame));
+    if (whole !== this.model.get("frame")) this.choose("frame", whole);
+  }
+
   setRank(rank) {
     const whole = Math.min(this.model.get("max_rank"), Math.max(1, rank));
     if (whole === this.model.get("rank")) return;
@@ -293,4 +328,10 @@ class Core {
   repaint() {
     this.views.forEach((view) => view.paint());
   }
+}
+
+/** How far blocks reach beyond a map, to the right and down. */
+function stretchOf(shape, block) {
+  const [down, across] = blocksOf(shape, block);
+  return [(across * block) / shape[1], (down * block) / shape[0]];
 }

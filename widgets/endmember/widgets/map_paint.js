@@ -41,11 +41,15 @@ function shades(name) {
 
 /** Values below which shares of the finite ones lie, from a sample that meets every column. */
 function quantiles(values, columns, shares, isWanted = Number.isFinite) {
+  return sampleQuantiles((p) => values[p], values.length, columns, shares, isWanted);
+}
+
+function sampleQuantiles(valueAt, length, columns, shares, isWanted) {
   const isExact = shares[0] <= 0 || shares[1] >= 1; // an end that one pixel decides, needs all of them
-  let step = isExact ? 1 : Math.max(1, Math.floor(values.length / SAMPLE));
+  let step = isExact ? 1 : Math.max(1, Math.floor(length / SAMPLE));
   while (gcd(step, columns) > 1) step += 1;
   const sample = [];
-  for (let p = 0; p < values.length; p += step) if (isWanted(values[p])) sample.push(values[p]);
+  for (let p = 0; p < length; p += step) if (isWanted(valueAt(p))) sample.push(valueAt(p));
   const sorted = Float32Array.from(sample).sort();
   const last = sorted.length - 1;
   return shares.map((share) => (last < 0 ? 1 : sorted[Math.min(last, Math.floor(share * sorted.length))]));
@@ -71,12 +75,14 @@ function lookUp(steps, table) {
   return values;
 }
 
-/** Values of a map that came in 16-bit steps. */
-function fromSteps(view, [low, high]) {
-  const share = (high - low) / (NO_STEP - 1);
-  const table = Float32Array.from({ length: NO_STEP + 1 }, (_, step) => (step === NO_STEP ? NaN : low + step * share));
-  return lookUp(new Uint16Array(bytes(view)), table);
+/** Values that steps of a range stand for; the last of them hides a pixel. */
+function stepTable(hidden, [low, high]) {
+  const share = (high - low) / (hidden - 1);
+  return Float32Array.from({ length: hidden + 1 }, (_, step) => (step === hidden ? NaN : low + step * share));
 }
+
+/** Values of a map that came in 16-bit steps. */
+const fromSteps = (view, range) => lookUp(new Uint16Array(bytes(view)), stepTable(NO_STEP, range));
 
 /** Call `act` with a pixel and the block that it belongs to, for every pixel. */
 function eachBlock([rows, columns], size, act) {
@@ -123,19 +129,19 @@ function blockBits(view, shape, size) {
 }
 
 /** Paint values between limits. */
-function paintValues(pixels, values, limits, colors, isLog) {
+function paintValues(pixels, values, limits, colors, isLog, hidden) {
   const [low, high] = isLog ? limits.map(Math.log) : limits;
   const steps = 255 / (high - low || 1);
   for (let p = 0; p < pixels.length; p++) {
     const value = isLog && !Number.isNaN(values[p]) ? Math.log(Math.max(0, values[p])) : values[p];
     const shade = (value - low) * steps;
-    pixels[p] = shade >= 0 || shade < 0 ? colors[Math.min(255, Math.max(0, shade)) | 0] : HIDDEN;
+    pixels[p] = shade >= 0 || shade < 0 ? colors[Math.min(255, Math.max(0, shade)) | 0] : hidden;
   }
 }
 
 /** Paint each label in its colour. */
-function paintLabels(pixels, labels, palette) {
-  const colors = new Uint32Array(256).fill(HIDDEN);
+function paintLabels(pixels, labels, palette, hidden) {
+  const colors = new Uint32Array(256).fill(hidden);
   palette.slice(0, NO_LABEL).forEach((color, label) => (colors[label] = pack(rgb(color))));
   for (let p = 0; p < pixels.length; p++) pixels[p] = colors[labels[p]];
 }
@@ -179,7 +185,7 @@ class Layers {
   }
 
   /** Add up the light of the layers that are to be seen. */
-  paint(pixels, visible, shares) {
+  paint(pixels, visible, shares, hidden) {
     const light = new Uint16Array(3 * pixels.length);
     const isSeen = new Uint8Array(pixels.length);
     this.small.forEach((steps, k) => {
@@ -199,7 +205,7 @@ class Layers {
     });
     for (let p = 0, i = 0; p < pixels.length; p++, i += 3) {
       const [r, g, b] = [light[i], light[i + 1], light[i + 2]];
-      pixels[p] = isSeen[p] ? BLACK | (Math.min(255, b) << 16) | (Math.min(255, g) << 8) | Math.min(255, r) : HIDDEN;
+      pixels[p] = isSeen[p] ? BLACK | (Math.min(255, b) << 16) | (Math.min(255, g) << 8) | Math.min(255, r) : hidden;
     }
   }
 }

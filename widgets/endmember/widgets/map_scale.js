@@ -69,7 +69,8 @@ class Scale {
     const { core } = this;
     if (core.shownLayer !== null) return core.layers.limits(core.shownLayer, shares);
     const isWanted = this.isLog ? (value) => value > 0 && Number.isFinite(value) : Number.isFinite;
-    const [low, high] = quantiles(core.painted.values, core.shape[1], shares, isWanted);
+    const of = core.frames && !core.factors ? core.frames.limits.bind(core.frames) : quantiles.bind(null, core.painted.values);
+    const [low, high] = of(core.shape[1], shares, isWanted);
     if (!core.factors || this.model.get("residual") === "all") return [low, high];
     if (this.isSigned) return [Math.min(-LOWEST_CEILING, low), Math.max(LOWEST_CEILING, high)];
     return [this.isLog ? low : 0, Math.max(LOWEST_CEILING, high)];

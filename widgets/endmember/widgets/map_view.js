@@ -7,6 +7,7 @@ const REACH = 12; // CSS pixels within which the pointer takes hold of a pinned 
 const MARK = 4; // and where a map is too slim for that: half of what marks it
 const EASY = 6; // CSS pixels of a side of a pixel that is hit without such help
 const CAPTION_OF_NEXT = "component {next}, which rank {next} would add: signed, noise = 1; its curve in counts a pixel";
+const FRAME_KEYS = { ",": -1, ".": 1 };
 const VEIL = new Uint32Array(Uint8Array.from([0, 0, 0, 150]).buffer)[0]; // over what does not stand out
 
 /** Round 1, 2 or 5 times a power of ten, at most `length`. */
@@ -29,6 +30,7 @@ class View {
       <div class="caption"></div>
       <div class="frame">
         <div class="stage" tabindex="0" role="application" aria-roledescription="map">
+          <canvas class="beneath"></canvas>
           <canvas class="data"></canvas>
           <canvas class="veil"></canvas>
           <canvas class="over"></canvas>
@@ -48,6 +50,7 @@ class View {
     const find = (selector) => el.querySelector(selector);
     this.caption = find(".caption");
     this.stage = find(".stage");
+    this.beneath = find(".beneath");
     this.data = find(".data");
     this.veil = find(".veil");
     this.over = find(".over");
@@ -60,7 +63,7 @@ class View {
     this.stage.style.width = `${width}px`;
     this.stage.style.aspectRatio = `${width} / ${height}`;
     this.isShrunk = scale < 1; // pixels smaller than the screen's
-    for (const canvas of [this.data, this.veil]) this.fit(canvas);
+    for (const canvas of [this.data, this.veil]) this.fit(canvas, core.shape, core.block);
     this.drawing = new Drawing(this);
     this.controls = new Controls(this, el);
     this.contrast = new Contrast(this, el);
@@ -79,11 +82,31 @@ class View {
   }
 
   /** Give a canvas a pixel for every block, and let it cover them. */
-  fit(canvas) {
-    [canvas.height, canvas.width] = blocksOf(this.core.shape, this.core.block);
-    const [across, down] = this.core.stretch();
+  fit(canvas, shape, block) {
+    [canvas.height, canvas.width] = blocksOf(shape, block);
+    const [across, down] = stretchOf(shape, block);
     [canvas.style.width, canvas.style.height] = [`${100 * across}%`, `${100 * down}%`];
     if (this.isShrunk) canvas.style.imageRendering = "auto";
+  }
+
+  /** Paint the image beneath, where there is one and it is another. */
+  paintBeneath() {
+    const { beneath } = this.core;
+    if (beneath === this.painted) return;
+    this.painted = beneath;
+    this.beneath.hidden = !beneath;
+    this.showOpacity();
+    if (!beneath) return;
+    this.fit(this.beneath, beneath.shape, beneath.block);
+    const image = new ImageData(this.beneath.width, this.beneath.height);
+    beneath.paint(new Uint32Array(image.data.buffer));
+    this.beneath.getContext("2d").putImageData(image, 0, 0);
+  }
+
+  /** Let the image beneath shine through. */
+  showOpacity() {
+    this.data.style.opacity = this.core.beneath ? this.core.model.get("opacity") : 1;
+    this.controls.showOpacity();
   }
 
   /** Follow pointer and keyboard; what listens goes away with the stage. */
@@ -173,6 +196,7 @@ class View {
     else if (event.key === "Enter" && this.core.tool !== "point") this.drawing.setCorner();
     else if (event.key === "Escape") return this.leaveRegion();
     else if (event.key === "n" && !this.core.hasKernel) this.moveToNextPin();
+    else if (event.key in FRAME_KEYS) this.core.setFrame(this.core.model.get("frame") + FRAME_KEYS[event.key]);
     else if (event.key in ranks) this.core.setRank(this.core.model.get("rank") + ranks[event.key]);
     else return;
     event.preventDefault();
@@ -215,9 +239,10 @@ class View {
     const image = new ImageData(this.data.width, this.data.height);
     const pixels = new Uint32Array(image.data.buffer);
     if (core.kind === "values") this.paintValues(pixels);
-    else if (core.kind === "labels") paintLabels(pixels, core.smallLabels, core.model.get("palette"));
-    else core.layers.paint(pixels, core.visible, core.model.get("percentiles").map((share) => share / 100));
+    else if (core.kind === "labels") paintLabels(pixels, core.smallLabels, core.model.get("palette"), core.hidden);
+    else core.layers.paint(pixels, core.visible, core.model.get("percentiles").map((share) => share / 100), core.hidden);
     this.data.getContext("2d").putImageData(image, 0, 0);
+    this.paintBeneath();
     this.root.dataset.kind = core.kind;
     this.caption.textContent = this.captionText();
     this.controls.refresh();
@@ -228,7 +253,7 @@ class View {
   paintValues(pixels) {
     const { small, limits } = this.core.values();
     const colors = shades(this.core.scale.colors);
-    paintValues(pixels, small, limits, colors, this.core.scale.isLog);
+    paintValues(pixels, small, limits, colors, this.core.scale.isLog, this.core.hidden);
     const bar = new ImageData(1, 256);
     new Uint32Array(bar.data.buffer).set(colors.slice().reverse());
     this.bar.getContext("2d").putImageData(bar, 0, 0);
@@ -262,9 +287,16 @@ class View {
     const { model } = this.core;
     const own = this.core.factors && model.get("residual") === "next" ? CAPTION_OF_NEXT : model.get("caption");
     const caption = model.get("captions")[model.get("residual")] ?? own;
+    if (this.core.frames && !this.core.factors) return this.withFrame(caption);
     if (rank >= last && caption.includes("{next}")) return `rank ${rank}: no component is kept beyond`;
     const filled = caption.replace(/{rank}|{next}|{last}|{s}/g, (word) => words[word]);
     return rank + 1 === last ? filled.replace(`components ${last} to ${last} hold`, `component ${last} holds`) : filled;
+  }
+
+  withFrame(caption) {
+    const { frameName } = this.core;
+    if (caption.includes("{frame}")) return caption.replaceAll("{frame}", frameName);
+    return [caption, frameName].filter(Boolean).join(", ");
   }
 
   /** Show which pixels are chosen and pointed at. */
@@ -322,7 +354,7 @@ class View {
 
   drawEdges(pen) {
     if (this.edges.length === 0) return;
-    const [[across, down], path] = [this.core.stretch(), new Path2D()];
+    const [[across, down], path] = [stretchOf(this.core.shape, this.core.block), new Path2D()];
     const x = (column) => (column * this.size.width * across) / this.veil.width;
     const y = (row) => (row * this.size.height * down) / this.veil.height;
     for (const [row, column, nextRow, nextColumn] of this.edges) {

@@ -11,6 +11,7 @@ import numpy as np
 import traitlets as tl
 from ipywidgets import Widget, jslink, widget_serialization
 
+from endmember.widgets.map_frames import make_beneath, make_frames
 from endmember.widgets.map_labels import make_label_sets
 from endmember.widgets.map_traits import check_colors, make_labels, make_layers, make_values
 from endmember.widgets.pixels import check_inside
@@ -21,6 +22,7 @@ HERE = Path(__file__).parent
 SCRIPTS = (
     "map_paint.js",
     "map_labels.js",
+    "map_frames.js",
     "map_factors.js",
     "map_regions.js",
     "map_contrast.js",
@@ -38,6 +40,7 @@ NOTHING: dict[str, object] = {
     "labels": b"",
     "label_sets": {},
     "layers": {},
+    "frames": {},
 }
 
 
@@ -81,6 +84,10 @@ class MapView(Hearing, anywidget.AnyWidget):
         A map of labels instead, 0 and up; -1 marks hidden pixels. See :meth:`set_labels`.
     layers : dict, optional
         Several maps at once instead: the arguments of :meth:`set_layers`.
+    frames : array_like of shape (n, rows, columns), optional
+        Several maps instead, of which one is shown. See :meth:`set_frames`.
+    beneath : array_like or dict, optional
+        An image under the map, or the arguments of :meth:`set_beneath`.
     shape : tuple of int, optional
         Rows and columns of the map, where there is none of these.
 
@@ -108,6 +115,14 @@ class MapView(Hearing, anywidget.AnyWidget):
         Which layers the composite adds up.
     shown : int or None
         The layer that is shown alone, in `colors`; None for the composite.
+    frame : int
+        Which of the frames is shown, from 0.
+    frame_names : list of str
+        Name of each frame. ``{frame}`` in the caption is filled in; without it the name follows.
+    frame_label : str
+        What the slider of frames is called, for example ``"tilt"``.
+    opacity : float
+        Of the map over the image beneath, from 0 to 1; turning it down shows more of the image.
     tool : {"point", "rectangle", "lasso", "line"}
         What the pointer draws.
     tools : list of str or None
@@ -167,6 +182,12 @@ class MapView(Hearing, anywidget.AnyWidget):
     layers = tl.Dict().tag(sync=True)
     visible = tl.List(tl.Bool()).tag(sync=True)
     shown = tl.Int(allow_none=True, default_value=None, min=0).tag(sync=True)
+    frames = tl.Dict().tag(sync=True)
+    frame = tl.Int(0, min=0).tag(sync=True)
+    frame_names = tl.List(tl.Unicode()).tag(sync=True)
+    frame_label = tl.Unicode("frame").tag(sync=True)
+    beneath = tl.Dict().tag(sync=True)
+    opacity = tl.Float(0.6, min=0, max=1).tag(sync=True)
     factors = tl.Dict().tag(sync=True)
     rank = tl.Int(1, min=1).tag(sync=True)
     max_rank = tl.Int(1, min=1).tag(sync=True)
@@ -192,26 +213,32 @@ class MapView(Hearing, anywidget.AnyWidget):
     pixel_size = tl.Dict().tag(sync=True)
     followers = tl.Dict(value_trait=tl.Instance(Widget)).tag(sync=True, **widget_serialization)
 
-    def __init__(self, values=None, *, labels=None, layers=None, shape=None, **traits):
+    def __init__(
+        self,
+        values=None,
+        *,
+        labels=None,
+        layers=None,
+        frames=None,
+        beneath=None,
+        shape=None,
+        **traits,
+    ):
+        contents = {"values": values, "labels": labels, "layers": layers, "frames": frames}
         unknown = sorted(set(traits) - set(self.trait_names()))
         if unknown:
             raise TypeError(f"MapView takes no {unknown[0]!r}; it knows {self._settings()}.")
-        made = []
-        if values is not None:
-            made.append(make_values(values))
-        if labels is not None:
-            made.append(make_labels(labels, traits.pop("palette", None), traits.pop("names", None)))
-        if layers is not None:
-            made.append(make_layers(**layers))
-        if len(made) > 1:
-            raise ValueError("a map shows one of values, labels and layers; give one of them.")
-        if made:
-            shape, traits = made[0].pop("shape"), {**made[0], **traits}
+        made = _content_of(contents, traits)
+        shape = made.pop("shape", shape)
         if shape is None:
             raise ValueError(
-                "a map needs values of shape (rows, columns), labels, layers, or a shape."
+                "a map needs values of shape (rows, columns), labels, layers, frames, or a shape."
             )
-        super().__init__(shape=tuple(int(n) for n in shape), **traits)
+        shape = tuple(int(n) for n in shape)
+        if beneath is not None:
+            given = beneath if isinstance(beneath, dict) else {"image": beneath}
+            made["beneath"] = make_beneath(shape, **given)
+        super().__init__(shape=shape, **{**made, **traits})
 
     def set_values(self, values):
         """Show other values, and nothing else.
@@ -299,6 +326,54 @@ class MapView(Hearing, anywidget.AnyWidget):
         """
         self._replace(make_layers(maps, names, colors, lows, highs))
 
+    def set_frames(self, frames, names=None):
+        """Show one of several maps of the same kind, and nothing else.
+
+        A slider under the map, and the keys ``,`` and ``.``, choose `frame`; the page answers
+        without a kernel. Colours mean the same in every frame.
+
+        Parameters
+        ----------
+        frames : array_like of shape (n, rows, columns)
+            What to show, in `unit`; NaN marks hidden pixels. Sent in 65535 steps of the range of
+            all frames, or in 255 where they are large.
+        names : list of str, optional
+            Name of each, such as its tilt angle; their numbers by default.
+        """
+        made = make_frames(frames, names)
+        with self.hold_sync():
+            self._replace(made)
+            self.frame = min(self.frame, len(self.frame_names) - 1)
+
+    def set_beneath(self, image=None, name="image", unit=""):
+        """Show an image under the map, which shines through by `opacity` and where pixels hide.
+
+        Parameters
+        ----------
+        image : array_like, optional
+            An image of the same field of view, such as a HAADF: of the shape of the map, or a
+            whole number times as many rows and columns; NaN is transparent. Sent once, in 255
+            steps, no finer than a page shows; the brightest and the darkest thousandth are drawn,
+            and read out, as the ends. None takes the image away.
+        name, unit : str
+            What the read-out and the slider call it, and its unit.
+
+        Raises
+        ------
+        ValueError
+            Where the shape is another one.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from endmember.widgets import MapView
+        >>> view = MapView([[1.0, np.nan]])
+        >>> view.set_beneath(np.arange(8.0).reshape(2, 4), name="HAADF")
+        >>> view.beneath["finer"]
+        2
+        """
+        self.beneath = {} if image is None else make_beneath(self.shape, image, name, unit)
+
     def set_highlight(self, mask=None):
         """Let some pixels stand out against a veil over the others.
 
@@ -362,6 +437,13 @@ class MapView(Hearing, anywidget.AnyWidget):
             )
         return limits
 
+    @tl.validate("frame")
+    def _is_frame(self, proposal):
+        frame, n_frames = proposal["value"], self.frames.get("n")
+        if n_frames and frame >= n_frames:
+            raise tl.TraitError(f"frame is {frame}, but the map has {n_frames}; they begin at 0.")
+        return frame
+
     @tl.validate("percentiles")
     def _are_percentiles(self, proposal):
         low, high = proposal["value"]
@@ -383,6 +465,22 @@ class MapView(Hearing, anywidget.AnyWidget):
     @classmethod
     def _settings(cls):
         return sorted(cls.class_own_traits())
+
+
+def _content_of(contents, traits):
+    """Return the traits of the one content that was given, which takes its settings with it."""
+    given = {name: content for name, content in contents.items() if content is not None}
+    if len(given) > 1:
+        raise ValueError("a map shows one of values, labels, layers and frames; give one of them.")
+    makers = {
+        "values": make_values,
+        "labels": lambda labels: make_labels(
+            labels, traits.pop("palette", None), traits.pop("names", None)
+        ),
+        "layers": lambda layers: make_layers(**layers),
+        "frames": lambda frames: make_frames(frames, traits.pop("frame_names", None)),
+    }
+    return next((makers[name](content) for name, content in given.items()), {})
 
 
 class SharedScale:
