@@ -9,6 +9,7 @@ import ipywidgets as ipw
 import numpy as np
 import pytest
 from map_page import curves_of, show_saved
+from test_latency import WATCH, meets_in_a_round
 
 from endmember.widgets import MapView
 from endmember.widgets.factors import STEP, pack_factors
@@ -166,3 +167,33 @@ def test_values_around_zero_part_there(show_box):
     shown.root.get_by_label("colours").select_option("viridis")
     shown.page.wait_for_timeout(100)
     assert shown.root.get_by_label("scale").is_enabled()
+
+
+def test_spectra_of_a_large_map_follow_the_pointer_within_a_frame(show_box):
+    shape = (512, 384)
+    factors = simulate(shape, n_components=12, n_channels=1564)
+    x = bq.LinearScale(min=0.0, max=1563.0)
+    y = bq.LinearScale(min=-150.0, max=150.0)
+    model = bq.Lines(x=factors["axis"], y=np.zeros(1564), scales={"x": x, "y": y})
+    figure = bq.Figure(marks=[model], layout={"height": "250px"})
+    view = MapView(
+        shape=shape, factors=pack_factors(factors), rank=8, max_rank=12, followers={"model": model}
+    )
+    shown = show_box(ipw.HBox([view, figure]))
+    page, box = shown.page, shown.stage.bounding_box()
+    page.evaluate(WATCH, ["pointermove", ".bqplot.figure path.line", 0, "d"])
+    places = np.random.default_rng(0).uniform(0.02, 0.98, size=(150, 2))
+
+    def hover():
+        page.evaluate("window.timings.length = 0")
+        for right, down in places:
+            page.mouse.move(box["x"] + right * box["width"], box["y"] + down * box["height"])
+            page.wait_for_timeout(20)
+        timings = page.evaluate("window.timings")
+        assert len(timings) > 100
+        return timings
+
+    def is_met(handler, event):
+        return handler < 16 and event < 33
+
+    assert meets_in_a_round("spectrum of a 512 x 384 map", hover, is_met)

@@ -116,6 +116,7 @@ def test_other_content_replaces_label_sets():
         ({"sets": [[[1]]], "names": ["a"]}, "names are 1, but the map needs 2"),
         ({"sets": [[[1]]], "names": [["a"]]}, "names of set 1 are 1, but the map needs 2"),
         ({"sets": [[[1]]], "palette": ["#000000"]}, "palette are 1, but the map needs 2"),
+        ({"sets": [[[0]]], "spectra": [[[1]]]}, "give a tuple of the axis and the means"),
         ({"sets": [[[0]]], "spectra": ([1, 2], [])}, "spectra are 0, but the map needs 1"),
         ({"sets": [[[0]]], "spectra": ([1, 2], [[[1]]])}, r"spectra of set 1 have shape \(1, 1\)"),
         ({"sets": [[[1]]], "spectra": ([1], [[[1]]])}, "it has 2 labels"),

@@ -7,10 +7,10 @@ const CONTROLS = `
     <ul class="legend"></ul>
   </div>
   <div class="sliders">
-    <label class="frame-choice" hidden><span></span> <input type="range" min="0" step="1" title="Keys , and . on the map"> <output></output></label>
-    <label class="opacity" hidden><span></span> <input type="range" min="0" max="1" step="0.01"> <output></output></label>
+    <span class="frame-choice" hidden><label><span></span> <input type="range" min="0" step="1" title="Keys , and . on the map"></label> <output aria-hidden="true"></output></span>
+    <span class="opacity" hidden><label><span></span> <input type="range" min="0" max="1" step="0.01"></label> <output aria-hidden="true"></output></span>
   </div>
-  <div class="tools" role="toolbar" aria-label="map tools">
+  <div class="tools" role="group" aria-label="map tools">
     <span class="pointer" role="group" aria-label="pointer">${TOOLS.map((tool) => {
       const [name, key] = TOOL_NAMES[tool];
       return `<button type="button" data-tool="${tool}" aria-keyshortcuts="${key}" title="${name} (key ${key}, on the map)">${name}</button>`;
@@ -72,20 +72,20 @@ class Controls {
     this.find(".frame-choice").hidden = !frames;
     if (!frames) return;
     const slider = this.find(".frame-choice input");
-    this.find(".frame-choice span").textContent = this.model.get("frame_label");
+    this.find(".frame-choice label span").textContent = this.model.get("frame_label");
     slider.max = frames.n - 1;
     slider.value = this.model.get("frame");
     slider.ariaValueText = this.find(".frame-choice output").textContent = frameName;
   }
 
   showOpacity() {
-    const [label, { beneath }] = [this.find(".opacity"), this.core];
-    label.hidden = !beneath;
+    const [part, { beneath }] = [this.find(".opacity"), this.core];
+    part.hidden = !beneath;
     if (!beneath) return;
-    const [slider, opacity] = [label.querySelector("input"), this.model.get("opacity")];
-    label.querySelector("span").textContent = `map over ${beneath.name}`;
+    const [slider, opacity] = [part.querySelector("input"), this.model.get("opacity")];
+    part.querySelector("label span").textContent = `map over ${beneath.name}`;
     slider.value = opacity;
-    slider.ariaValueText = label.querySelector("output").textContent = `${Math.round(100 * opacity)} %`;
+    slider.ariaValueText = part.querySelector("output").textContent = `${Math.round(100 * opacity)} %`;
   }
 
   /** Take over a whole number of pixels; say why another one is none. */

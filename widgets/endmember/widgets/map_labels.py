@@ -13,7 +13,7 @@ def make_label_sets(sets, palette=None, names=None, spectra=None):
     """Return the traits that show labels of every rank, of which the page chooses one."""
     steps, counts = _steps_of_sets(sets)
     common, of_sets = _names_of_sets(names, counts)
-    means = {} if spectra is None else _spectra_of_sets(*spectra, counts)
+    means = {} if spectra is None else _spectra_of_sets(spectra, counts)
     return {
         "shape": steps.shape[1:],
         "label_sets": {**deflated(steps.tobytes()), "n_labels": counts, **of_sets, **means},
@@ -51,9 +51,13 @@ def _names_of_sets(names, counts):
     return None, {"names": found}
 
 
-def _spectra_of_sets(axis, means, counts):
+def _spectra_of_sets(spectra, counts):
     """Return the axis and all mean spectra, one set after the other."""
-    axis = np.asarray(axis, dtype=np.float64)
+    if not isinstance(spectra, tuple) or len(spectra) != 2:
+        raise ValueError(
+            f"spectra are {type(spectra).__name__}; give a tuple of the axis and the means of sets."
+        )
+    axis, means = np.asarray(spectra[0], dtype=np.float64), spectra[1]
     lists = enough("spectra", means, len(counts))
     kept = [_spectra_of(lists[rank - 1], rank, n, axis) for rank, n in enumerate(counts, 1) if n]
     return {"axis": axis.tobytes(), "means": np.concatenate(kept).tobytes()}
