@@ -72,6 +72,19 @@ NAME = """() => {
 }"""
 
 
+def test_the_map_says_which_keys_it_knows(show_box):
+    first = show_box(ipw.VBox(every_kind()))
+    keys = [
+        MapPage(first.page, which).stage.get_attribute("aria-description") for which in (0, 1, 3, 4)
+    ]
+    tools = "Tools: P point, R rectangle, L lasso, I line; Enter sets a corner"
+    assert [tools in text for text in keys] == [True, True, True, False]
+    assert ["Page Up and Page Down change the rank" in text for text in keys] == [
+        *[False, True, False, True]
+    ]
+    assert ["Comma and full stop" in text for text in keys] == [False, False, True, False]
+
+
 def test_every_control_is_reached_by_tab_with_a_name_and_a_ring(show_box):
     values, _, _, frames, *_ = every_kind()
     shown = show_box(ipw.VBox([values, frames]))

@@ -112,10 +112,11 @@ function blockMeans(values, shape, size) {
 function blockCorners(values, [rows, columns], size) {
   if (size === 1) return values;
   const [down, across] = blocksOf([rows, columns], size);
-  return values.constructor.from({ length: down * across }, (_, block) => {
-    const [row, column] = [Math.floor(block / across), block % across];
-    return values[row * size * columns + column * size];
-  });
+  const found = new values.constructor(down * across);
+  for (let row = 0, block = 0; row < down; row++) {
+    for (let column = 0; column < across; column++, block++) found[block] = values[size * (row * columns + column)];
+  }
+  return found;
 }
 
 /** Whether any pixel of a block is among those of packed bits. */

@@ -329,10 +329,24 @@ class View {
     this.readout.textContent = `${place}row ${row}, column ${column}: ${value}${missing}`;
   }
 
+  /** The keys that do something here, for those who do not see the controls. */
+  keysText() {
+    const { core } = this;
+    const keys = ["Arrow keys move the pixel, with Shift by ten."];
+    if (core.model.get("max_rank") > 1) keys.push("Page Up and Page Down change the rank.");
+    if (core.frames) keys.push("Comma and full stop change the frame.");
+    if (core.tools.length > 1) {
+      const named = core.tools.map((tool) => `${TOOL_NAMES[tool][1]} ${tool}`).join(", ");
+      keys.push(`Tools: ${named}; Enter sets a corner, Escape clears the region.`);
+    }
+    return keys.join(" ");
+  }
+
   /** Name the map for those who do not see it. */
   name() {
     const name = `${this.caption.textContent || "map"}. ${this.readout.textContent}`;
     this.stage.setAttribute("aria-label", name);
+    this.stage.setAttribute("aria-description", this.keysText());
     return name;
   }
 

@@ -73,8 +73,8 @@ class MapView(Hearing, anywidget.AnyWidget):
     Row 0 is at the top, column 0 at the left, and every pixel is ``(row, column)`` as NumPy
     indexes it. Arrow keys move the pixel (ten at a time with Shift), Page Up and Page Down the
     rank. R takes the rectangle, L the lasso, I the line, P the pixel; Enter sets their corners by
-    keyboard, and Escape clears the region. What depends on rank and pixel is worked out in the
-    browser, from the factors; so are tools, contrast and composites.
+    keyboard, and Escape clears the region. Comma and full stop change the frame. What depends on
+    rank, frame and pixel is worked out in the browser; so are tools, contrast and composites.
 
     Parameters
     ----------
@@ -140,6 +140,8 @@ class MapView(Hearing, anywidget.AnyWidget):
         :func:`link_scales` shares them between maps.
     percentiles : tuple of float
         Per cent of the pixels below each end of the colours; nearer together gives more contrast.
+    compared : list of MapView
+        Maps that share the ends of the colours, as :func:`link_scales` sets them.
     scale : {"linear", "log"}
         Whether colours follow the values or their logarithm.
     colors : {"viridis", "cividis", "gray", "diverging"}
