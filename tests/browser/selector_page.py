@@ -7,6 +7,7 @@ from base64 import b64decode
 
 import numpy as np
 
+CURVES = ("counts", "model", "next")  # in the order in which they are drawn
 HALF_PIXEL = 0.5  # by which d3 moves the ticks of an axis, so that they look crisp
 
 READ_MAP = """() => {
@@ -57,6 +58,8 @@ class SelectorPage:
             ("residual in", "the next components"),
         ]:
             self.page.get_by_label(label).select_option(choice)
+        self.map.focus()
+        self.page.keyboard.press("Escape")  # clears a region
         self.type_rank(rank)
 
     def type_rank(self, rank):
@@ -106,7 +109,24 @@ class SelectorPage:
         """The line under the map."""
         return self.page.locator(".endmember-map .readout").first.inner_text()
 
+    # what rules say
+
+    def vote(self, rule):
+        """The button with the answer of a rule."""
+        return self.page.get_by_role("button", name=re.compile(f"^{rule}: rank"))
+
+    def note(self):
+        """The words about neighbouring pixels, under the map."""
+        return self.page.locator(".endmember-note").first.inner_text()
+
     # the map
+
+    def drag_over(self, first, last, shape):
+        """Draw on the map with the mouse, from the middle of a pixel to that of another."""
+        self.point_at(*first, shape)
+        self.page.mouse.down()
+        self.point_at(*last, shape)
+        self.page.mouse.up()
 
     def shades(self):
         """Index of every pixel's colour in the colour bar, 0 at the bottom; -1 for no colour."""
@@ -133,7 +153,7 @@ class SelectorPage:
 
     def curve(self, which, axis):
         """Counts of a curve at the values of an axis, read off its path by the ticks around it."""
-        line = self.spectrum.locator("path.line").nth({"counts": 0, "model": 1}[which])
+        line = self.spectrum.locator("path.line").nth(CURVES.index(which))
         if not line.evaluate("path => path.getClientRects().length"):
             return np.array([])  # nothing is drawn of what is not known
         path = line.get_attribute("d")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from selector_page import SelectorPage
 
+import endmember as em
 from endmember.widgets import RankState
 
 SHOW = """
@@ -278,3 +279,266 @@ def test_keys_of_the_browser_stay_the_browsers(selector):
     selector.page.keyboard.press("PageUp")
     spoken = selector.page.locator(".endmember-map .spoken").first.inner_text()
     assert spoken.startswith("residual at rank 5")
+
+
+# wheel and clicks
+
+
+def scrolled(page):
+    """How far whatever scrolls on the page has scrolled."""
+    return page.evaluate(
+        "[...document.querySelectorAll('*')].map(e => e.scrollTop).reduce((a, b) => a + b, 0)"
+    )
+
+
+def over_the_scree(selector):
+    """Move the mouse to the middle of the scree."""
+    box = selector.scree.bounding_box()
+    selector.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+def test_the_wheel_over_the_scree_moves_the_rank_and_not_the_page(selector, state):
+    over_the_scree(selector)
+    before = scrolled(selector.page)
+    for travel, rank in [(-100, 5), (-100, 6), (100, 5), (100, 4), (100, 3)]:
+        selector.page.mouse.wheel(0, travel)
+        selector.settle(400)
+        assert selector.shown_rank() == rank
+    for _ in range(16):  # beyond the last rank, too
+        selector.page.mouse.wheel(0, -120)
+    selector.settle()
+    assert selector.shown_rank() == 12
+    assert "rank 12" in selector.caption()
+    assert "em.PCA(12," in selector.code()
+    assert scrolled(selector.page) == before
+    state.rank = 12
+    expected = expected_shades(state, selector.limits())
+    assert np.mean(np.abs(selector.shades() - expected) <= 1) > 0.999
+
+
+def test_small_steps_of_a_trackpad_add_up_and_skip_no_rank(selector):
+    over_the_scree(selector)
+    for _ in range(9):
+        selector.page.mouse.wheel(0, -10)
+    selector.settle(100)
+    assert selector.shown_rank() == 4
+    selector.page.mouse.wheel(0, -10)
+    selector.settle(100)
+    assert selector.shown_rank() == 5
+    selector.page.mouse.wheel(0, -10)
+    selector.page.mouse.wheel(300, 0)  # to the right is up, and one rank however far
+    selector.settle(100)
+    assert selector.shown_rank() == 6
+    for _ in range(5):
+        selector.page.mouse.wheel(0, 10)
+    selector.settle(600)
+    for _ in range(6):  # after a rest it begins anew
+        selector.page.mouse.wheel(0, 10)
+    selector.settle(100)
+    assert selector.shown_rank() == 6
+
+
+def test_the_page_scrolls_beside_the_scree(selector):
+    before = scrolled(selector.page)
+    box = selector.spectrum.bounding_box()
+    selector.page.mouse.move(box["x"] + 200, box["y"] + 60)
+    selector.page.mouse.wheel(0, 150)
+    selector.settle()
+    assert scrolled(selector.page) > before
+    assert selector.shown_rank() == 4
+    selector.page.mouse.wheel(0, -150)
+    selector.settle()
+
+
+def test_a_click_on_the_scree_chooses_the_rank_below_it(selector):
+    box = selector.scree.locator("svg.svg-figure path.dot").nth(7).bounding_box()
+    for shift, rank in [(0.0, 8), (0.4, 8), (0.6, 9)]:
+        x = box["x"] + box["width"] / 2 + shift * selector.component_width()
+        selector.page.mouse.click(x, box["y"] - 80)
+        selector.settle(300)
+        assert selector.shown_rank() == rank
+
+
+# votes
+
+
+def test_cheap_rules_are_asked_by_themselves_and_a_vote_chooses_its_rank(selector, diamond, shots):
+    selector.vote("elbow").wait_for(timeout=30_000)
+    report = em.rank_report(diamond, rules="cheap")
+    for name, rule in report.rules.items():
+        assert selector.vote(name).inner_text() == str(rule.rank)
+        row = selector.page.get_by_role("row").filter(has=selector.vote(name)).inner_text()
+        assert rule.question in row
+        assert rule.misled_by in row
+        assert ("decides" in row) == (name == report.decided_by)
+    selector.type_rank(7)
+    selector.vote("gavish-donoho").click()
+    selector.settle(300)
+    assert selector.shown_rank() == report.rules["gavish-donoho"].rank == 3
+    assert selector.vote("gavish-donoho").get_attribute("aria-pressed") == "true"
+    assert selector.vote("elbow").get_attribute("aria-pressed") == "false"
+    selector.vote("spatial").focus()
+    selector.page.keyboard.press("Enter")
+    selector.settle(300)
+    assert selector.shown_rank() == report.rules["spatial"].rank == 4
+    assert "em.PCA(4," in selector.code()
+    assert selector.page.locator(".jp-Cell").count() == 1  # no shortcut made or moved a cell
+    message = selector.page.locator(".endmember-message.warning").first
+    assert message.inner_text() == f"Warning: The rules disagree: {report.sentence}"
+    selector.page.screenshot(path=shots / "cheap-votes.png")
+
+
+def test_marks_of_votes_stand_at_their_ranks(selector):
+    selector.vote("elbow").wait_for(timeout=30_000)
+    dots = selector.scree.locator("svg.svg-figure path.dot")
+    boxes = [dots.nth(i).bounding_box() for i in range(dots.count())]
+    centres = [box["x"] + box["width"] / 2 for box in boxes]
+    marks = {round(x) for x in centres[20:-1]}  # between the scree and the handle
+    assert marks == {round(centres[2]), round(centres[3])}
+
+
+def test_words_about_neighbours_follow_the_rank(selector, state):
+    selector.page.get_by_text("Moran's I").first.wait_for(timeout=30_000)
+    for rank, beginning in [
+        (1, "Structure is left"),
+        (2, "Structure"),
+        (5, "No structure is seen"),
+    ]:
+        selector.type_rank(rank)
+        state.rank = rank
+        found = em.metrics.residual_autocorrelation(state.residual_map())
+        assert selector.note().startswith(beginning)
+        assert f"Moran's I {found.value:.3f}; noise gives 0 ± {found.stderr:.3f}" in selector.note()
+    spoken = selector.page.locator(".endmember-note + .endmember-spoken").first
+    selector.settle(900)
+    assert spoken.inner_text() == selector.note()
+
+
+def test_all_rules_answer_one_by_one_and_cancel_is_heard_at_once(lab, page, shots):
+    lab.run(page, SHOW, "selector.state.votes.report")
+    selector = SelectorPage(page)
+    page.get_by_role("button", name="Ask all rules").wait_for(timeout=30_000)
+    page.get_by_role("button", name="Ask all rules").click()
+    selector.vote("biwhitened").wait_for(timeout=60_000)
+    cancel = page.get_by_role("button", name="Cancel")
+    assert 0 < float(page.get_by_label("progress").evaluate("bar => bar.value")) < 1
+    page.screenshot(path=shots / "asking.png")
+    page.evaluate(HOW_LONG)
+    cancel.click()
+    page.get_by_role("button", name="Ask all rules").wait_for(timeout=10_000)
+    spent = page.evaluate("window.spent")
+    print(f"cancel: {spent:.0f} ms to the button that asks again")
+    assert spent < 300
+    assert selector.vote("biwhitened").is_visible()
+    page.get_by_role("button", name="Ask all rules").click()
+    selector.vote("restarts").wait_for(timeout=120_000)
+    assert page.get_by_role("button", name="Ask all rules").is_hidden()
+    curve = page.locator("svg.endmember-held-out")
+    assert curve.get_attribute("aria-label").startswith(
+        "Error on held-out counts, lowest at rank 3"
+    )
+    chosen = curve.locator(".chosen")
+    selector.type_rank(3)
+    lowest = curve.locator("circle.best").bounding_box()
+    line = chosen.bounding_box()
+    assert line["x"] + line["width"] / 2 == pytest.approx(lowest["x"] + lowest["width"] / 2, abs=1)
+    point = selector.scree.locator("svg.svg-figure path.dot").nth(2).bounding_box()
+    assert line["x"] == pytest.approx(point["x"] + point["width"] / 2, abs=1.5)  # the same ranks
+    page.screenshot(path=shots / "all-votes.png")
+
+
+HOW_LONG = """() => {
+  const start = { at: 0 };
+  const begin = () => (start.at = performance.now());
+  document.addEventListener('click', begin, { capture: true, once: true });
+  new MutationObserver((_, observer) => {
+    const words = [...document.querySelectorAll('button')].map(b => b.textContent);
+    if (!words.includes('Ask all rules')) return;
+    window.spent = performance.now() - start.at;
+    observer.disconnect();
+  }).observe(document.body, { subtree: true, childList: true, characterData: true });
+}"""
+
+
+# regions and the next component
+
+
+def test_a_region_shows_its_mean_counts_and_their_model(selector, state, shots):
+    selector.page.get_by_role("button", name="Rectangle").click()
+    selector.drag_over((100, 50), (120, 70), state.shape)
+    selector.page.mouse.move(5, 5)
+    selector.settle(900)
+    state.rank, state.hovered = 4, None
+    state.region = {"kind": "rectangle", "points": [[100, 50], [120, 70]]}
+    try:
+        counts, model, added = state.counts(), state.model(), state.next_model()
+    finally:
+        state.region = {}
+    axis, high = state.image.axis, max(counts)
+    assert "mean of the rectangle: 441 pixels" in selector.readout()
+    np.testing.assert_allclose(selector.curve("counts", axis), counts, atol=2e-3 * high)
+    np.testing.assert_allclose(selector.curve("model", axis), model, atol=4e-3 * high)
+    np.testing.assert_allclose(selector.curve("next", axis), added, atol=4e-3 * high)
+    selector.page.screenshot(path=shots / "region.png")
+    selector.point_at(10, 10, state.shape)
+    selector.settle()
+    assert "row 10, column 10" in selector.readout()
+    selector.page.get_by_role("button", name="Point", exact=True).click()
+
+
+def test_the_next_component_is_shown_as_a_map_and_as_a_curve(selector, state, shots):
+    selector.type_rank(2)
+    selector.page.get_by_label("residual in").select_option("the next component alone")
+    selector.point_at(110, 62, state.shape)
+    selector.settle()
+    state.rank, state.residual, state.hovered = 2, "next", (110, 62)
+    try:
+        values, added = state.residual_map(), state.next_model()
+    finally:
+        state.residual, state.hovered = "leading", None
+    assert selector.caption() == "what component 3 would add to rank 2"
+    low, high = selector.limits()
+    assert low == -high
+    expected = ((values - low) * 255 / (high - low)).clip(0, 255).astype(int)
+    assert np.mean(np.abs(selector.shades() - expected) <= 1) > 0.99
+    np.testing.assert_allclose(selector.curve("next", state.image.axis), added, atol=0.02)
+    selector.page.screenshot(path=shots / "next.png")
+
+
+# without Python
+
+
+@pytest.fixture(scope="module")
+def saved(diamond, tmp_path_factory):
+    selector = em.RankSelector(diamond)
+    selector.state.measure()
+    selector.ask("cheap")
+    assert selector.wait(120)
+    path = tmp_path_factory.mktemp("saved") / "selector.html"
+    selector.save(path)
+    return path
+
+
+def test_a_saved_page_holds_the_votes_and_leaves_out_what_needs_python(saved, open_page, shots):
+    page = open_page(saved.as_uri(), inside=saved.as_uri())
+    selector = SelectorPage(page)
+    assert page.get_by_role("button", name="Ask all rules").count() == 0
+    assert page.get_by_role("button", name="Keep region").count() == 0
+    selector.vote("gavish-donoho").click()
+    selector.settle(300)
+    assert selector.shown_rank() == 3
+    assert "em.PCA(3," in selector.code()
+    over_the_scree(selector)
+    selector.page.mouse.wheel(0, 100)
+    selector.settle(300)
+    assert selector.shown_rank() == 2
+    assert selector.note().startswith("Structure is left")
+    page.screenshot(path=shots / "saved-votes.png", full_page=True)
+
+
+def test_votes_fit_a_narrow_screen(saved, open_page, shots):
+    page = open_page(saved.as_uri(), inside=saved.as_uri(), viewport={"width": 400, "height": 900})
+    selector = SelectorPage(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert selector.vote("elbow").is_visible()
+    page.screenshot(path=shots / "saved-votes-400.png", full_page=True)

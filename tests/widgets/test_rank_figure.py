@@ -1,8 +1,10 @@
 """The still figure: its artists hold the numbers of the state, and its files are whole."""
 
+import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,10 +15,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 import endmember as em
-from endmember.widgets import RankState
+from endmember.widgets import RankState, figure_files
 from endmember.widgets.figure_files import DPI
 from endmember.widgets.palette import BLUE, GREY, ORANGE
 from endmember.widgets.rank_figure import (
+    DIVERGING,
     HEIGHT,
     WIDTH,
     rank_figure,
@@ -118,14 +121,17 @@ def test_a_map_without_noise_has_a_scree_that_can_be_drawn():
 
 def test_the_spectrum_is_that_of_the_pixel_at_the_rank(state):
     *_, spectrum = parts(rank_figure(state))
-    counts, model = spectrum.lines
-    for line, expected in [(counts, state.counts()), (model, state.model())]:
+    counts, model, further = spectrum.lines
+    shown = [(counts, state.counts()), (model, state.model()), (further, state.next_model())]
+    for line, expected in shown:
         np.testing.assert_array_equal(line.get_xdata(), state.image.axis)
         np.testing.assert_array_equal(line.get_ydata(), expected)
-    assert (counts.get_color(), model.get_color()) == (GREY, ORANGE)
-    assert [text.get_text() for text in spectrum.get_legend().get_texts()] == ["counts", "model"]
+    assert [line.get_color() for line in spectrum.lines] == [GREY, ORANGE, BLUE]
+    legend = [text.get_text() for text in spectrum.get_legend().get_texts()]
+    assert legend == ["counts", "model", "next component"]
     assert spectrum.get_xlabel() == "energy (keV)"
-    assert spectrum.get_ylim() == (0, highest_counts(state.image))
+    high = highest_counts(state.image)
+    assert spectrum.get_ylim() == pytest.approx((-0.06 * high, high))
     assert spectrum.get_title("left") == "row 7, column 4"
 
 
@@ -140,9 +146,9 @@ def test_the_ring_is_at_the_pixel_whose_spectrum_is_shown(state):
 
 def test_a_hidden_pixel_has_counts_and_no_model(state):
     state.pixel = (2, 4)
-    counts, model = parts(rank_figure(state))[3].lines
+    counts, *models = parts(rank_figure(state))[3].lines
     np.testing.assert_array_equal(counts.get_ydata(), state.counts())
-    assert np.isnan(model.get_ydata()).all()
+    assert all(np.isnan(model.get_ydata()).all() for model in models)
 
 
 @pytest.mark.parametrize(
@@ -328,3 +334,47 @@ def test_the_measured_map_is_drawn(diamond):
     assert view.images[0].get_array().shape == (201, 201)
     assert view.images[0].get_clim() == (0, 3)
     assert set(scree.lines[1].get_xdata()) == {4}
+
+
+def test_a_region_is_drawn_around_its_pixels_and_probed_by_its_mean(state):
+    state.region = {"kind": "rectangle", "points": [[4, 6], [5, 8]]}
+    _, view, _, spectrum = parts(rank_figure(state))
+    assert not view.lines  # no ring: no pixel is probed
+    for outline in view.collections:
+        sides = np.array(outline.get_segments())
+        assert len(sides) == 2 * (2 + 3)  # of two rows and three columns of pixels
+        assert (sides.min(axis=(0, 1)) == [5.5, 3.5]).all()
+        assert (sides.max(axis=(0, 1)) == [8.5, 5.5]).all()
+    assert spectrum.get_title("left") == "mean of 6 pixels"
+    np.testing.assert_array_equal(spectrum.lines[0].get_ydata(), state.counts())
+    low, high = spectrum.get_ylim()
+    for line in spectrum.lines:
+        assert low <= line.get_ydata().min() <= line.get_ydata().max() <= high
+
+
+def test_the_next_component_is_drawn_with_its_sign(state):
+    state.rank, state.residual = 1, "next"
+    _, view, *_ = parts(rank_figure(state))
+    np.testing.assert_array_equal(view.images[0].get_array().filled(np.nan), state.residual_map())
+    low, high = view.images[0].get_clim()
+    assert low == -high
+    middle = view.images[0].cmap(0.5)[:3]
+    assert middle == pytest.approx((0xF7 / 255,) * 3, abs=0.01)
+    assert view.get_title("left") == "what component 2 would add to rank 1"
+
+
+def test_colours_of_signed_maps_are_those_of_the_page():
+    script = Path(figure_files.__file__).with_name("map_paint.js").read_text(encoding="utf-8")
+    assert re.search(r'diverging: "(\w+)"', script)[1] == "".join(DIVERGING)
+
+
+def test_votes_stand_at_the_foot_of_the_scree(state):
+    state.votes.ask("cheap")
+    assert state.wait(60)
+    report = state.votes.report
+    scree, *_ = parts(rank_figure(state))
+    marks = {line.get_xdata()[0]: line for line in scree.lines if line.get_marker() == "^"}
+    assert sorted(marks) == sorted({rule.rank for rule in report.rules.values() if rule.rank})
+    filled = [rank for rank, mark in marks.items() if mark.get_markerfacecolor() != "none"]
+    assert filled == [report.rank]
+    assert "votes of rules" in words(rank_figure(state))

@@ -252,7 +252,7 @@ def test_neighbours_in_every_residual_are_those_of_its_map(small):
     state = RankState(small, max_rank=3)
     state.measure()
     assert state.wait(60)
-    for residual in ("leading", "all"):
+    for residual in ("leading", "all", "next"):
         state.residual = residual
         for rank in (1, 2, 3):
             state.rank = rank
@@ -291,15 +291,45 @@ def test_another_scaling_is_measured_too(small):
     assert expected != before
 
 
-def test_a_measurement_that_was_overtaken_is_not_told(small, monkeypatch):
+def test_a_measurement_that_was_overtaken_is_not_told(small):
     state = RankState(small, max_rank=3)
-    state.measure()
-    state.worker.cancel()
-    assert state.wait(60)
-    with state.worker.lock:
-        state.worker.start(lambda is_stopped: state._measure(state.pca, lambda: True))
+    with state.worker.lock:  # it has begun, but has not measured yet
+        state.measure()
+        state.worker.cancel()
     assert state.wait(60)
     assert state.alike == {}
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_the_next_component_is_what_the_next_rank_adds(small, rank):
+    state = RankState(small, max_rank=3)
+    state.rank, state.residual, state.pixel = rank, "next", (5, 3)
+    scores, _ = state.pca.noise_units(small.spectra)
+    np.testing.assert_array_equal(state.residual_map(), small.fold(scores[:, rank]))
+    before, added = state.model(), state.next_model()
+    if rank < 3:
+        state.rank = rank + 1
+        np.testing.assert_allclose(state.model(), before + added, rtol=1e-9, atol=1e-9)
+
+
+def test_beyond_the_last_component_there_is_no_next_one():
+    state = RankState(np.random.default_rng(0).poisson(9.0, size=(6, 5, 3)))
+    state.rank, state.residual = state.max_rank, "next"
+    assert state.rank == 3
+    assert np.isnan(state.next_model()).all()
+    assert np.isnan(state.residual_map()).all()
+
+
+def test_the_scale_of_a_region_holds_its_curves_at_every_rank(small):
+    state = RankState(small, max_rank=4)
+    assert state.reach() is None
+    state.region = {"kind": "rectangle", "points": [[0, 0], [1, 3]]}
+    low, high = state.reach()
+    for rank in (1, 2, 3, 4):
+        state.rank = rank
+        curves = np.array([state.counts(), state.model(), state.next_model()])
+        assert curves[:2].max() <= high
+        assert low <= curves[2].min()
 
 
 # settings

@@ -2,6 +2,7 @@
 
 const HEIGHT = 150; // CSS pixels, of which the plot leaves above and below:
 const [ABOVE, BELOW] = [30, 24];
+let nPictures = 0; // on this page: each clips by a name of its own
 const SPACE = "http://www.w3.org/2000/svg";
 
 function draw(tag, attributes, text = "") {
@@ -49,42 +50,52 @@ function curve(places, { ranks, values, best, high }) {
   return [line, ...dots];
 }
 
-export default {
-  render({ model, el }) {
-    const picture = draw("svg", { role: "img", height: HEIGHT, class: "endmember-held-out" });
-    const chosen = draw("line", { class: "chosen", y1: ABOVE });
-    let places = null;
+/** The map whose rank all parts of a selector share. */
+const mapOf = (model) => model.widget_manager.get_model(model.get("map").replace("IPY_MODEL_", ""));
 
-    const move = () => {
-      if (!places) return;
-      const x = places.x(model.get("rank"));
-      for (const [name, value] of Object.entries({ x1: x, x2: x, y2: places.bottom })) chosen.setAttribute(name, value);
-    };
-    const show = () => {
-      const [found, width] = [model.get("curve"), el.clientWidth];
-      el.hidden = !found.ranks;
-      if (!found.ranks || !width) return;
-      places = new Places(model, width);
-      const clip = draw("clipPath", { id: `clip-${model.model_id}` });
-      clip.append(draw("rect", { x: 0, y: ABOVE - 6, width, height: HEIGHT }));
-      const inside = draw("g", { "clip-path": `url(#clip-${model.model_id})` });
-      inside.append(chosen, ...curve(places, found));
-      picture.setAttribute("width", width);
-      const said = found.ranks.map((rank, i) => `${rank}: ${found.values[i].toPrecision(5)}`).join(", ");
-      picture.setAttribute("aria-label", `Error on held-out counts, lowest at rank ${found.best}. By rank, ${said}`);
-      picture.replaceChildren(clip, ...axes(places, found), inside);
-      move();
-    };
-    el.replaceChildren(picture);
-    const resizing = new ResizeObserver(show);
-    resizing.observe(el);
-    show();
-    model.on("change:curve change:ends", show);
-    model.on("change:rank", move);
-    return () => {
-      resizing.disconnect();
-      model.off("change:curve change:ends", show);
-      model.off("change:rank", move);
-    };
-  },
+export default () => {
+  let map = null;
+  return {
+    async initialize({ model }) {
+      map = await mapOf(model);
+    },
+    render({ model, el }) {
+      const clipName = `endmember-held-out-${(nPictures += 1)}`;
+      const picture = draw("svg", { role: "img", height: HEIGHT, class: "endmember-held-out" });
+      const chosen = draw("line", { class: "chosen", y1: ABOVE });
+      let places = null;
+
+      const move = () => {
+        if (!places) return;
+        const x = places.x(map.get("rank"));
+        for (const [name, value] of Object.entries({ x1: x, x2: x, y2: places.bottom })) chosen.setAttribute(name, value);
+      };
+      const show = () => {
+        const [found, width] = [model.get("curve"), el.clientWidth];
+        el.hidden = !found.ranks;
+        if (!found.ranks || !width) return;
+        places = new Places(model, width);
+        const clip = draw("clipPath", { id: clipName });
+        clip.append(draw("rect", { x: 0, y: ABOVE - 6, width, height: HEIGHT }));
+        const inside = draw("g", { "clip-path": `url(#${clipName})` });
+        inside.append(chosen, ...curve(places, found));
+        picture.setAttribute("width", width);
+        const said = found.ranks.map((rank, i) => `${rank}: ${found.values[i].toPrecision(5)}`).join(", ");
+        picture.setAttribute("aria-label", `Error on held-out counts, lowest at rank ${found.best}. By rank, ${said}`);
+        picture.replaceChildren(clip, ...axes(places, found), inside);
+        move();
+      };
+      el.replaceChildren(picture);
+      const resizing = new ResizeObserver(show);
+      resizing.observe(el);
+      show();
+      model.on("change:curve change:ends", show);
+      map.on("change:rank", move);
+      return () => {
+        resizing.disconnect();
+        model.off("change:curve change:ends", show);
+        map.off("change:rank", move);
+      };
+    },
+  };
 };

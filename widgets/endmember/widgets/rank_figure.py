@@ -10,8 +10,8 @@ import numpy as np
 from endmember.core.axes import length_scale
 from endmember.widgets.figure_files import DPI, printable, write_figure
 from endmember.widgets.palette import BLUE, GREY, ORANGE
-from endmember.widgets.scree_plot import N_DECADES, N_SHOWN, log_ticks
-from endmember.widgets.spectrum_plot import highest_counts
+from endmember.widgets.scree_plot import GREEN, N_DECADES, N_SHOWN, log_ticks
+from endmember.widgets.spectrum_plot import highest_counts, scale_ends
 
 WIDTH, HEIGHT = 10.0, 8.2  # of the figure; this and all that follows in inches
 SCREE = (0.9, 3.6, 3.3, 3.6)  # left, bottom, width, height
@@ -20,6 +20,9 @@ MAP_LEFT, MAP_TOP, MAP_SIDE = 5.2, 7.2, 3.6  # side of the box that holds any ma
 SLIMMEST = 0.12  # of the longer side: a line scan is drawn wider than it is
 SLIM = 0.24  # of the longer side: below, there is no room for a scale bar inside
 LOWEST_CEILING = 3  # of a residual map, where noise is 1: noise must not fill the scale
+DIVERGING = (  # blue through white to vermilion, as the map on the page has it
+    ["00325c", "005a9c", "2f8bc9", "89c0e6", "f7f7f7", "eaac84", "c76d2a", "8f4200", "522400"]
+)
 HIDDEN = (0.5, 0.5, 0.5, 0.24)  # a pixel behind the mask: a veil, no colour of the map
 DARK = "#222222"
 PLAIN: dict[str, Any] = {
@@ -100,17 +103,23 @@ def residual_limits(values, residual):
     ----------
     values : ndarray of shape (rows, columns)
         Residual in units of the noise; NaN where nothing was fitted.
-    residual : {"leading", "all"}
-        Whose residual: that of the next components starts at 0 and passes the noise.
+    residual : {"leading", "all", "next"}
+        Whose residual: that of the next components starts at 0 and passes the noise; that of the
+        next component alone reaches as far below 0 as above, and beyond the noise.
     """
     shown = np.sort(values[np.isfinite(values)])
     low, high = (float(shown[int(q * shown.size)]) if shown.size else 1.0 for q in (0.005, 0.995))
+    if residual == "next":
+        end = max(LOWEST_CEILING, abs(low), abs(high))
+        return -end, end
     return (0.0, max(LOWEST_CEILING, high)) if residual == "leading" else (low, high)
 
 
 def residual_caption(state):
     """Return the words above the residual map, as the selector has them."""
     rank, last = state.rank, len(state.pca.components_)
+    if state.residual == "next" and rank < last:
+        return f"what component {rank + 1} would add to rank {rank}"
     if state.residual == "all":
         return f"residual at rank {rank}: what it leaves in all channels"
     if rank >= last:
@@ -137,13 +146,14 @@ def _draw_scree(axes, state):
     shown = np.maximum(pca.scree_[:N_SHOWN], edge / 10**N_DECADES)  # a log scale has no zero
     lowest, highest = min(shown.min(), edge), max(shown.max(), edge)
     span = max(2, highest / lowest)
-    low, high = lowest / span**0.06, highest * span**0.14  # room for the handle above the points
+    low, high = lowest / span**0.14, highest * span**0.14  # room for votes, and for the handle
     colors = [ORANGE if k < pca.n_above_edge_ else GREY for k in range(shown.size)]
     axes.set(yscale="log", xlim=(0.3, shown.size + 0.7), ylim=(low, high))
     axes.axhline(edge, color=GREY, linestyle="dashed", linewidth=1.2)
     axes.axvline(rank, color=BLUE, linewidth=1.5)
     axes.scatter(np.arange(1, shown.size + 1), shown, s=30, c=colors, zorder=3)
     top = axes.get_xaxis_transform()
+    _draw_votes(axes, state.votes.report, shown.size, top)
     axes.plot([rank], [0.95], "D", color=BLUE, markersize=11, mec="white", transform=top)
     beside = axes.get_yaxis_transform()  # where no point can run through the label
     words = f"noise edge\n{edge:.3f}"
@@ -156,9 +166,32 @@ def _draw_scree(axes, state):
     axes.set_ylabel("eigenvalue (noise variance = 1)", **PLAIN)
 
 
-def _draw_map(figure, state):
-    from matplotlib import colormaps
+def _draw_votes(axes, report, n_shown, foot):
+    """Mark the ranks that rules name at the foot of the scree, the one that counts filled."""
+    answers = report.ranks[np.isfinite(report.ranks)] if report else np.zeros(0)
+    for rank, times in zip(*np.unique(answers, return_counts=True), strict=True):
+        if rank > n_shown:
+            continue
+        fill = GREEN if rank == report.rank else "none"
+        axes.plot([rank], [0.03], "^", mfc=fill, mec=GREEN, markersize=8, transform=foot, zorder=4)
+        text = {**PLAIN, "size": 8, "ha": "center", "transform": foot}
+        axes.text(rank, 0.07, f"{times}", **text)
+    if answers.size:
+        axes.text(n_shown + 0.6, 0.03, "votes of rules", ha="right", va="center", size=8,
+                  transform=foot, **PLAIN)  # fmt: skip
 
+
+def _colors(residual):
+    """Return the colours of the map on the page."""
+    from matplotlib import colormaps
+    from matplotlib.colors import LinearSegmentedColormap
+
+    if residual != "next":
+        return colormaps["viridis"]
+    return LinearSegmentedColormap.from_list("diverging", [f"#{color}" for color in DIVERGING])
+
+
+def _draw_map(figure, state):
     rows, columns = state.shape
     longer = max(rows, columns)
     height, width = (MAP_SIDE * max(SLIMMEST, n / longer) for n in (rows, columns))
@@ -168,7 +201,7 @@ def _draw_map(figure, state):
     low, high = residual_limits(values, state.residual)
     image = axes.imshow(
         values,
-        cmap=colormaps["viridis"].with_extremes(bad=HIDDEN),
+        cmap=_colors(state.residual).with_extremes(bad=HIDDEN),
         vmin=low,
         vmax=high,
         origin="upper",
@@ -182,8 +215,29 @@ def _draw_map(figure, state):
     if height < 1:  # inch: no room for more than the ends
         bar.set_yticks([low, high], [f"{end:.3g}" for end in (low, high)])
     bar.set_ylabel("noise = 1", **PLAIN)
-    _draw_ring(axes, *state.probed)
+    if state.probed_region:
+        _draw_outline(axes, state.region_mask())
+    else:
+        _draw_ring(axes, *state.probed)
     _draw_scale_bar(axes, columns, length_scale(state.image.navigation_axes[-1]), width, height)
+
+
+def _draw_outline(axes, mask):
+    """Draw the sides of the pixels of a region in white, edged in black."""
+    from matplotlib.collections import LineCollection
+
+    sides = _sides(mask)
+    for color, width in [("black", 3.0), ("white", 1.4)]:
+        axes.add_collection(LineCollection(sides, colors=color, linewidths=width))
+
+
+def _sides(mask):
+    """Return the sides between pixels inside and outside, as pairs of places across and down."""
+    padded = np.pad(mask, 1)
+    upright = np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1]) - 0.5
+    level = np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1]) - 0.5
+    ends = [(upright, (1, 0)), (level, (0, 1))]
+    return np.concatenate([np.stack([at, at + step], axis=1)[..., ::-1] for at, step in ends])
 
 
 def _draw_ring(axes, row, column):
@@ -221,15 +275,23 @@ def _draw_scale_bar(axes, columns, pixel_size, width, height):
 
 
 def _draw_spectrum(axes, state):
-    image, (row, column) = state.image, state.probed
-    axes.plot(image.axis, state.counts(), color=GREY, linewidth=0.9, label="counts")
-    axes.plot(image.axis, state.model(), color=ORANGE, linewidth=1.4, label="model")
-    axes.set(xlim=(image.axis.min(), image.axis.max()), ylim=(0, highest_counts(image)))
-    axes.set_title(f"row {row}, column {column}", loc="left", size=10, **PLAIN)
+    image, (row, column), region = state.image, state.probed, state.probed_region
+    curves = [
+        (state.counts(), GREY, 0.9, "counts"),
+        (state.model(), ORANGE, 1.4, "model"),
+        (state.next_model(), BLUE, 1.2, "next component"),
+    ]
+    for values, color, width, label in curves:
+        axes.plot(image.axis, values, color=color, linewidth=width, label=label)
+    n_pixels = np.count_nonzero(state.region_mask()) if region else 0
+    title = f"mean of {n_pixels} pixels" if region else f"row {row}, column {column}"
+    ends = scale_ends(state.reach(), highest_counts(image))
+    axes.set(xlim=(image.axis.min(), image.axis.max()), ylim=ends)
+    axes.set_title(title, loc="left", size=10, **PLAIN)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel(printable(image.signal_axis.label()), **PLAIN)
     axes.set_ylabel("counts", **PLAIN)
-    above = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": 2, "borderaxespad": 0.2}
+    above = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": 3, "borderaxespad": 0.2}
     axes.legend(**above, frameon=False, labelcolor=DARK, fontsize=9)
 
 

@@ -23,6 +23,9 @@ class Wheel {
   }
 }
 
+/** The map whose rank all parts of a selector share. */
+const mapOf = (model) => model.widget_manager.get_model(model.get("map").replace("IPY_MODEL_", ""));
+
 /** Hide what is of no use where no kernel hears it. */
 async function hideWhatNeedsPython(model) {
   for (const reference of model.get("needs_python")) {
@@ -31,45 +34,49 @@ async function hideWhatNeedsPython(model) {
   }
 }
 
-export default {
-  async initialize({ model }) {
-    await hideWhatNeedsPython(model);
-  },
-  render({ model, el }) {
-    const wheel = new Wheel();
-    let [box, isClosed] = [null, false];
-    el.style.display = "none";
-    const setRank = (rank) => {
-      const whole = Math.min(model.get("max_rank"), Math.max(1, rank));
-      if (whole === model.get("rank")) return;
-      model.set("rank", whole);
-      model.save_changes();
-    };
-    const roll = (event) => {
-      if (event.ctrlKey) return; // enlarges the page
-      event.preventDefault();
-      setRank(model.get("rank") + wheel.step(event));
-    };
-    const choose = (event) => {
-      const figure = event.target.closest(".bqplot.figure");
-      if (!figure) return;
-      const [{ left, width }, [before, after], [low, high]] = [figure.getBoundingClientRect(), model.get("margins"), model.get("ends")];
-      const share = (event.clientX - left - before) / (width - before - after);
-      if (share >= 0 && share <= 1) setRank(Math.round(low + share * (high - low)));
-    };
-    const listen = () => {
-      if (isClosed) return;
-      if (!el.isConnected) return requestAnimationFrame(listen); // not on the page yet
-      box = el.closest(".endmember-scree");
-      box?.addEventListener("wheel", roll, { passive: false });
-      box?.addEventListener("click", choose);
-      requestAnimationFrame(() => setTimeout(() => !isClosed && model.send({ kind: "shown" }))); // once it is painted
-    };
-    listen();
-    return () => {
-      isClosed = true;
-      box?.removeEventListener("wheel", roll);
-      box?.removeEventListener("click", choose);
-    };
-  },
+export default () => {
+  let map = null;
+  return {
+    async initialize({ model }) {
+      map = await mapOf(model);
+      await hideWhatNeedsPython(model);
+    },
+    render({ model, el }) {
+      const wheel = new Wheel();
+      let [box, isClosed] = [null, false];
+      el.style.display = "none";
+      const setRank = (rank) => {
+        const whole = Math.min(map.get("max_rank"), Math.max(1, rank));
+        if (whole === map.get("rank")) return;
+        map.set("rank", whole);
+        map.save_changes();
+      };
+      const roll = (event) => {
+        if (event.ctrlKey) return; // enlarges the page
+        event.preventDefault();
+        setRank(map.get("rank") + wheel.step(event));
+      };
+      const choose = (event) => {
+        const figure = event.target.closest(".bqplot.figure");
+        if (!figure) return;
+        const [{ left, width }, [before, after], [low, high]] = [figure.getBoundingClientRect(), model.get("margins"), model.get("ends")];
+        const share = (event.clientX - left - before) / (width - before - after);
+        if (share >= 0 && share <= 1) setRank(Math.round(low + share * (high - low)));
+      };
+      const listen = () => {
+        if (isClosed) return;
+        if (!el.isConnected) return requestAnimationFrame(listen); // not on the page yet
+        box = el.closest(".endmember-scree");
+        box?.addEventListener("wheel", roll, { passive: false });
+        box?.addEventListener("click", choose);
+        requestAnimationFrame(() => setTimeout(() => !isClosed && model.send({ kind: "shown" }))); // once it is painted
+      };
+      listen();
+      return () => {
+        isClosed = true;
+        box?.removeEventListener("wheel", roll);
+        box?.removeEventListener("click", choose);
+      };
+    },
+  };
 };

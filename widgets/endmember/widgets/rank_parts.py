@@ -11,20 +11,23 @@ from ipywidgets import Widget, widget_serialization
 from endmember.widgets.scree_plot import ENDS, MARGINS
 
 HERE = Path(__file__).parent
+AS_FIGURES = (
+    "0 2px"  # bqplot leaves so much beside its figures: ranks stand below those of the scree
+)
 
 
 class RankPart(anywidget.AnyWidget):
-    """Something that follows the rank.
+    """Something that follows and moves the rank of a map, in the page.
 
-    Attributes
+    Parameters
     ----------
-    rank : int
-        The chosen number of components: of the page, which links it to that of the map.
+    map : MapView
+        The map.
     """
 
     _css = HERE / "rank_parts.css"
 
-    rank = tl.Int(1, min=1).tag(sync=True)
+    map = tl.Instance(Widget).tag(sync=True, **widget_serialization)
 
 
 class RankPage(RankPart):
@@ -34,15 +37,14 @@ class RankPage(RankPart):
 
     Parameters
     ----------
-    rank, max_rank : int
-        The chosen rank, and the highest.
+    map : MapView
+        The map whose rank they choose.
     needs_python : list of Widget
         What is hidden where no kernel hears it.
     """
 
     _esm = HERE / "rank_page.js"
 
-    max_rank = tl.Int(1, min=1).tag(sync=True)
     margins = tl.List([MARGINS["left"], MARGINS["right"]]).tag(sync=True)
     ends = tl.List(list(ENDS)).tag(sync=True)
     needs_python = tl.List(tl.Instance(Widget)).tag(sync=True, **widget_serialization)
@@ -55,8 +57,6 @@ class RankNote(RankPart):
     ----------
     words : dict of str to list of str
         Of each kind of residual the words for rank 1, 2, ...
-    residual : str
-        Which of them.
     before : str
         What is said before they are known.
     """
@@ -64,7 +64,6 @@ class RankNote(RankPart):
     _esm = HERE / "rank_note.js"
 
     words = tl.Dict().tag(sync=True)
-    residual = tl.Unicode("leading").tag(sync=True)
     before = tl.Unicode().tag(sync=True)
 
 
@@ -75,14 +74,11 @@ class VoteList(RankPart):
     ----------
     votes : list of dict
         Rows as :meth:`RankVotes.rows` has them.
-    max_rank : int
-        The highest rank to choose.
     """
 
     _esm = HERE / "vote_list.js"
 
     votes = tl.List(tl.Dict()).tag(sync=True)
-    max_rank = tl.Int(1, min=1).tag(sync=True)
 
 
 class HeldOutPlot(RankPart):
@@ -101,3 +97,6 @@ class HeldOutPlot(RankPart):
     curve = tl.Dict().tag(sync=True)
     margins = tl.List([MARGINS["left"], MARGINS["right"]]).tag(sync=True)
     ends = tl.List(list(ENDS)).tag(sync=True)
+
+    def __init__(self, **traits):
+        super().__init__(layout={"margin": AS_FIGURES}, **traits)

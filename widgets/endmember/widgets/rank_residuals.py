@@ -9,7 +9,7 @@ from endmember.core.rank_rules import FEWEST_PIXELS, SURE
 
 
 def residual_values(pca, scores, norms, rank, residual):
-    """Return what a rank leaves in every pixel, noise being 1.
+    """Return what a rank leaves in every pixel, noise being 1; or what the next component adds.
 
     Parameters
     ----------
@@ -19,15 +19,20 @@ def residual_values(pca, scores, norms, rank, residual):
         Of its ``noise_units``.
     rank : int
         Components that are taken away.
-    residual : {"leading", "all"}
-        Whether to look along the next components, or in all channels.
+    residual : {"leading", "all", "next"}
+        Whether to look along the next components, in all channels, or along the next component
+        alone.
 
     Returns
     -------
     ndarray of shape (n_pixels,)
-        Mean square, in units of the noise; NaN in pixels that took no part.
+        Mean square, in units of the noise; of the next component its signed amount, in standard
+        deviations of the noise. NaN in pixels that took no part, and beyond the last component.
     """
-    if residual == "leading":
+    if residual == "next":
+        is_there = rank < scores.shape[1]
+        left = scores[:, rank].copy() if is_there else np.full(len(scores), np.nan)
+    elif residual == "leading":
         n_left = max(1, scores.shape[1] - rank)
         left = (scores[:, rank:] ** 2).sum(axis=1) / (n_left * pca.noise_edge_)
     else:

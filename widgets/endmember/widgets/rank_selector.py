@@ -27,11 +27,17 @@ from endmember.widgets.spectrum_plot import SpectrumPlot
 from endmember.widgets.work_row import WorkRow
 
 SCALINGS = {"biwhitened": "biwhiten", "Keenan-Kotula": "poisson"}
-RESIDUALS = {"the next components": "leading", "all channels": "all"}
+RESIDUALS = {  # in the order in which the map knows them
+    "the next components": "leading",
+    "all channels": "all",
+    "the next component alone": "next",
+}
 CAPTIONS = {
     "leading": "residual at rank {rank}: what components {next} to {last} hold",
     "all": "residual at rank {rank}: what it leaves in all channels",
+    "next": "what component {next} would add to rank {rank}",
 }
+
 MEASURING = "Comparing neighbouring pixels …"
 FITTING = "fitting …"
 ASKING = "Asking the rules that need no more than a scree …"
@@ -69,8 +75,9 @@ class RankSelector(ipw.VBox):
         The region that is probed, as :class:`MapView` has it, or empty; may be set.
     weighting : {"biwhiten", "poisson"}
         Scaling of the noise; may be set.
-    residual : {"leading", "all"}
-        Whether the map shows what the next components hold, or all channels; may be set.
+    residual : {"leading", "all", "next"}
+        Whether the map shows what the next components hold, what all channels do, or the signed
+        amount of the next component alone; may be set.
     state : RankState
         Everything that is known, without a widget; ``state.votes`` are the answers of rules.
 
@@ -91,8 +98,8 @@ class RankSelector(ipw.VBox):
     def __init__(self, data, *, max_rank=MAX_RANK, weighting="biwhiten"):
         self.state = RankState(data, max_rank=max_rank, weighting=weighting)
         self._make_controls()
-        self._make_scree()
         self._make_map()
+        self._make_parts()
         super().__init__(self._arranged(), layout={"max_width": "1000px"})
         self._link()
         self._show_weighting()
@@ -193,18 +200,10 @@ class RankSelector(ipw.VBox):
         self.work = WorkRow(state.votes, start="Ask all rules")
         self.code = CodeField()
 
-    def _make_scree(self):
-        state = self.state
-        rank = {"rank": state.rank}
-        self.scree = ScreePlot(state.rank)
-        self.held_out = HeldOutPlot(**rank)
-        self.votes = VoteList(**rank, max_rank=state.max_rank)
-        self.note = RankNote(**rank, residual=state.residual)
-        self.spectrum = SpectrumPlot(state.image)
-
     def _make_map(self):
         state = self.state
         pixels, counts = state.pins()
+        self.scree, self.spectrum = ScreePlot(state.rank), SpectrumPlot(state.image)
         self.map = MapView(
             shape=state.shape,
             rank=state.rank,
@@ -218,18 +217,22 @@ class RankSelector(ipw.VBox):
                 "line": self.scree.line,
                 "model": self.spectrum.model,
                 "counts": self.spectrum.counts,
+                "next": self.spectrum.next,
                 "residual": self.left,
                 "code": self.code,
                 "kernel": self.scaling,
             },
-            tools=["point", "rectangle", "lasso"],
+            tools=["point", "rectangle", "lasso", "line"],
             layout={"min_width": "0"},
             pins={"pixels": pixels, "values": np.asarray(counts, dtype=np.float32).tobytes()},
         )
-        self.regions = RegionPanel(regions_of(state.image), self.map)
-        self.page = RankPage(
-            rank=state.rank, max_rank=state.max_rank, needs_python=[self.work, self.regions]
-        )
+
+    def _make_parts(self):
+        self.regions = RegionPanel(regions_of(self.state.image), self.map)
+        self.page = RankPage(map=self.map, needs_python=[self.work, self.regions])
+        self.held_out = HeldOutPlot(map=self.map)
+        self.votes = VoteList(map=self.map)
+        self.note = RankNote(map=self.map)
 
     def _arranged(self):
         title = ipw.HTML(f"<b>{escape(self.state.image.title)}</b>")
@@ -256,10 +259,7 @@ class RankSelector(ipw.VBox):
         state = self.state
         tl.link((state, "rank"), (self, "value"))
         tl.link((state, "rank"), (self.map, "rank"))
-        for part in (self.rank, self.page, self.held_out, self.votes, self.note):
-            name = "value" if part is self.rank else "rank"
-            ipw.jslink((part, name), (self.map, "rank"))
-        ipw.jslink((self.map, "residual"), (self.note, "residual"))
+        ipw.jslink((self.rank, "value"), (self.map, "rank"))
         for owner in (self, self.map):
             tl.link((state, "pixel"), (owner, "pixel"))
             tl.link((state, "region"), (owner, "region"))
@@ -311,8 +311,11 @@ class RankSelector(ipw.VBox):
         self._show_rank()
 
     def _show_counts(self, _=None):
-        counts = np.asarray(self.state.counts(), dtype=np.float32)
-        self.map.counts = {"pixel": list(self.state.probed), "values": counts.tobytes()}
+        state = self.state
+        counts, region = state.counts(), state.probed_region
+        probed = {"region": region} if region else {"pixel": list(state.probed)}
+        self.map.counts = {**probed, "values": np.asarray(counts, dtype=np.float32).tobytes()}
+        self.spectrum.reach(state.reach())
 
     def _show_words(self, _=None):
         state = self.state

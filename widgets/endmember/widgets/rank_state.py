@@ -24,7 +24,7 @@ MAX_RANK = 12  # as far as the handle goes; beyond it a scree is read from its n
 N_BEYOND = 4  # components kept past the last rank, so that its residual has some to look at
 N_PINS = 12  # pixels whose raw counts go with a page that has no kernel
 WEIGHTINGS = ("biwhiten", "poisson")
-RESIDUALS = ("leading", "all")
+RESIDUALS = ("leading", "all", "next")
 SETTINGS = ("rank", "pixel", "region", "weighting", "residual")
 
 
@@ -52,12 +52,13 @@ class RankState(tl.HasTraits):
         A region that is probed instead, as :class:`MapView` has it; empty for none.
     weighting, residual : str
         Scaling of the noise, and whether the residual is that of the next components
-        (``"leading"``) or of all channels (``"all"``).
+        (``"leading"``), of all channels (``"all"``), or the signed map of the next component alone
+        (``"next"``).
     message : str
         What the scaling could not do, or nothing.
     alike : dict
         How alike neighbouring pixels of the residual are, once :meth:`measure` has found it: of
-        ``"leading"`` and ``"all"`` the :class:`Autocorrelation` for each rank from 1 up.
+        each `residual` the :class:`Autocorrelation` for every rank from 1 up.
     votes : RankVotes
         What other rules say of the rank.
     """
@@ -199,11 +200,14 @@ class RankState(tl.HasTraits):
         Returns
         -------
         ndarray of shape (n_channels,)
-            In counts a pixel; NaN where no pixel of the region is visible.
+            In counts a pixel. Of a region the pixels that took part, as in its model; where there
+            are none, those that are visible; NaN where none is.
         """
         if not self.probed_region:
             return self.image.spectrum(*self._index(self.probed))
         rows = self._rows()
+        taken = rows[self.pca.pixel_scale_[rows] > 0]
+        rows = taken if taken.size else rows
         if rows.size == 0:
             return np.full(self.image.n_channels, np.nan)
         return marginals(self.image.spectra[rows])[1] / rows.size
@@ -231,12 +235,38 @@ class RankState(tl.HasTraits):
         ndarray of shape (n_channels,)
             In counts a pixel; NaN where pixels are hidden or took no part.
         """
+        return self._model_of(slice(0, self.rank))
+
+    def next_model(self):
+        """Return what the next component would add to :meth:`model`, NaN where there is none."""
+        return self._model_of(slice(self.rank, self.rank + 1))
+
+    def reach(self):
+        """Return the lowest and the highest of all curves of the region, at any rank, in counts.
+
+        None where no region is probed, or nothing of it was fitted: pixels share one scale.
+        """
+        amounts = self._amounts() if self.probed_region else None
+        if amounts is None:
+            return None
+        parts = amounts[:, None] * self.pca.components_
+        models = np.cumsum(parts[: self.max_rank], axis=0)
+        lowest = parts[1 : self.max_rank + 1].min(initial=0.0)
+        return float(lowest), float(max(models.max(), self.counts().max()))
+
+    def _model_of(self, components):
+        amounts, chosen = self._amounts(), self.pca.components_[components]
+        if amounts is None or len(chosen) == 0:
+            return np.full(self.image.n_channels, np.nan)
+        return amounts[components] @ chosen
+
+    def _amounts(self):
+        """Return the mean amount of each component in what is probed, None where nothing is."""
         rows = self._rows()
         rows = rows[self.pca.pixel_scale_[rows] > 0]
         if rows.size == 0:
-            return np.full(self.image.n_channels, np.nan)
-        scores = self.pca.transform(self.image.spectra[rows])[:, : self.rank].mean(axis=0)
-        return scores @ self.pca.components_[: self.rank]
+            return None
+        return self.pca.transform(self.image.spectra[rows]).mean(axis=0)
 
     def result(self):
         """Return the principal components at the chosen rank, as :meth:`to_code` makes them.

@@ -36,46 +36,56 @@ class Row {
   }
 }
 
-export default {
-  render({ model, el }) {
-    const rows = new Map();
-    const body = make("tbody");
-    const heads = ["rank", "rule", "asks", "is misled by"].map((words) => make("th", { scope: "col" }, words));
-    const table = make("table", { class: "endmember-votes" }, make("thead", {}, make("tr", {}, ...heads)), body);
-    const waiting = make("div", { class: "endmember-note" });
-    const spoken = make("span", { role: "status", class: "endmember-spoken" });
+/** The map whose rank all parts of a selector share. */
+const mapOf = (model) => model.widget_manager.get_model(model.get("map").replace("IPY_MODEL_", ""));
 
-    const choose = (rank) => {
-      model.set("rank", rank);
-      model.save_changes();
-    };
-    const mark = () => rows.forEach((row) => row.mark(model.get("rank"), model.get("max_rank")));
-    const rowOf = (rule) => {
-      if (!rows.has(rule)) {
-        rows.set(rule, new Row(choose));
-        body.append(rows.get(rule).element);
-      }
-      return rows.get(rule);
-    };
-    const show = () => {
-      const votes = model.get("votes");
-      const known = votes.filter((vote) => !vote.waits);
-      const fresh = known.filter((vote) => !rows.has(vote.rule));
-      known.forEach((vote) => rowOf(vote.rule).fill(vote));
-      table.hidden = known.length === 0;
-      const names = votes.filter((vote) => vote.waits).map((vote) => vote.rule);
-      waiting.textContent = names.length ? `Yet to answer: ${names.join(", ")}.` : "";
-      mark();
-      if (el.isConnected) spoken.textContent = fresh.map(({ rule, rank }) => `${rule} ${rank ? `says ${rank}` : "has no answer"}`).join(", ");
-    };
-    show();
-    model.on("change:votes", show);
-    model.on("change:rank", mark);
-    el.replaceChildren(table, waiting, spoken);
-    return () => {
-      model.off("change:votes", show);
-      model.off("change:rank", mark);
-      rows.clear();
-    };
-  },
+export default () => {
+  let map = null;
+  return {
+    async initialize({ model }) {
+      map = await mapOf(model);
+    },
+    render({ model, el }) {
+      const rows = new Map();
+      const body = make("tbody");
+      const heads = ["rank", "rule", "asks", "is misled by"].map((words) => make("th", { scope: "col" }, words));
+      const table = make("table", { class: "endmember-votes" }, make("thead", {}, make("tr", {}, ...heads)), body);
+      const waiting = make("div", { class: "endmember-note" });
+      const spoken = make("span", { role: "status", class: "endmember-spoken" });
+
+      const choose = (rank) => {
+        map.set("rank", rank);
+        map.save_changes();
+      };
+      const mark = () => rows.forEach((row) => row.mark(map.get("rank"), map.get("max_rank")));
+      const rowOf = (rule) => {
+        if (!rows.has(rule)) {
+          rows.set(rule, new Row(choose));
+          body.append(rows.get(rule).element);
+        }
+        return rows.get(rule);
+      };
+      const show = () => {
+        const votes = model.get("votes");
+        const known = votes.filter((vote) => !vote.waits);
+        const fresh = known.filter((vote) => !rows.has(vote.rule));
+        known.forEach((vote) => rowOf(vote.rule).fill(vote));
+        table.hidden = known.length === 0;
+        const names = votes.filter((vote) => vote.waits).map((vote) => vote.rule);
+        waiting.textContent = names.length ? `Yet to answer: ${names.join(", ")}.` : "";
+        mark();
+        if (el.isConnected) spoken.textContent = fresh.map(({ rule, rank }) => `${rule} ${rank ? `says ${rank}` : "has no answer"}`).join(", ");
+      };
+      el.classList.add("endmember-vote-box");
+      show();
+      model.on("change:votes", show);
+      map.on("change:rank", mark);
+      el.replaceChildren(table, waiting, spoken);
+      return () => {
+        model.off("change:votes", show);
+        map.off("change:rank", mark);
+        rows.clear();
+      };
+    },
+  };
 };
