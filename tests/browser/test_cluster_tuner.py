@@ -100,12 +100,7 @@ def test_arrow_keys_in_the_box_and_page_keys_on_the_map_change_k(tuner, state):
 
 
 def test_a_click_on_the_curve_chooses_k_by_mouse(tuner, state):
-    points = tuner.curve.locator("path.dot")
-    points.nth(3).scroll_into_view_if_needed()
-    box = points.nth(3).bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    tuner.page.mouse.click(x, y)
-    tuner.settle()
+    tuner.click_curve(5)
     assert tuner.k.input_value() == "5"
     np.testing.assert_array_equal(tuner.labels(LABEL_COLORS[:5]), expected(state, 5))
 

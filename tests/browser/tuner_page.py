@@ -15,6 +15,13 @@ READ_LABELS = """(which) => {
   return {rows: data.height, columns: data.width, map: btoa(text)};
 }"""
 
+CURVES = ".bqplot.figure path.line"
+THICKEST = """(curves) => {
+  const widths = [...document.querySelectorAll(curves)].map(
+    (path) => parseFloat(getComputedStyle(path).strokeWidth));
+  return widths.indexOf(3);
+}"""
+
 
 class TunerPage:
     """A cluster tuner on an open page."""
@@ -48,6 +55,14 @@ class TunerPage:
         self.k.press("Enter")
         self.settle()
 
+    def click_curve(self, k, first=2):
+        """Click on the point of a number of clusters, of those from the first that is known."""
+        point = self.curve.locator("path.dot").nth(k - first)
+        point.scroll_into_view_if_needed()
+        box = point.bounding_box()
+        self.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        self.settle()
+
     def labels(self, palette, which=0):
         """Label of every pixel from its painted colour; -1 for any other colour."""
         shown = self.page.evaluate(READ_LABELS, which)
@@ -73,6 +88,25 @@ class TunerPage:
             """rows => rows.map(row => [...row.cells].map(
               cell => cell.querySelector('input')?.value ?? cell.innerText))"""
         )
+
+    def thickest(self):
+        """Which of all curves is that of the cluster under the pointer."""
+        return self.page.evaluate(THICKEST, CURVES)
+
+    def thick_color(self):
+        """Its colour, as hex."""
+        curve = self.page.locator(CURVES).nth(self.thickest())
+        return hex_of(curve.evaluate("path => getComputedStyle(path).stroke"))
+
+    def point_at(self, row, column, shape):
+        """Let the pointer rest on a pixel of the map."""
+        self.map.scroll_into_view_if_needed()
+        self.page.mouse.move(*self.place(row, column, shape))
+        self.settle(150)
+
+    def said(self):
+        """The words under the map."""
+        return self.readout.inner_text()
 
     def name_cluster(self, label, name):
         """Give a cluster another name in the table."""

@@ -39,7 +39,7 @@ export default {
     };
     drawBands();
     const stops = [
-      follow(map, ["rank"], () => (drawBands(), writeCode())),
+      follow(map, ["rank"], afterPaint(() => (drawBands(), writeCode()))),
       follow(model, ["bands_of"], drawBands),
       follow(points, ["selected"], () => queueMicrotask(choose)),
     ];

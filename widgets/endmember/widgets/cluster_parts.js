@@ -27,3 +27,18 @@ function follow(model, names, act) {
 
 /** Numbers that came as bytes. */
 const numbers = (view, Kind) => new Kind(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+
+/** Do something once, when the frame that is being made is on the screen: the map comes first. */
+function afterPaint(act) {
+  let isPlanned = false;
+  const go = () => {
+    isPlanned = false;
+    act();
+  };
+  return () => {
+    if (isPlanned) return;
+    isPlanned = true;
+    if (document.hidden) setTimeout(go);
+    else requestAnimationFrame(() => setTimeout(go));
+  };
+}

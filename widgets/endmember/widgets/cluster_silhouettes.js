@@ -79,7 +79,7 @@ export default {
       picture.setAttribute("aria-label", `mean silhouettes: ${words.join(", ")}`);
     };
     show();
-    const stops = [follow(map, ["rank", "names"], show), follow(model, ["sets"], show)];
+    const stops = [follow(map, ["rank", "names"], afterPaint(show)), follow(model, ["sets"], show)];
     return () => stops.forEach((stop) => stop());
   },
 };

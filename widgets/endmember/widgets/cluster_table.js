@@ -38,7 +38,7 @@ export default {
         if (input !== document.activeElement) input.value = model.get("names")[label];
       });
     build();
-    const stops = [follow(map, ["rank"], build), follow(model, ["rows", "heads"], build), follow(model, ["names"], name)];
+    const stops = [follow(map, ["rank"], afterPaint(build)), follow(model, ["rows", "heads"], build), follow(model, ["names"], name)];
     return () => stops.forEach((stop) => stop());
   },
 };

@@ -37,7 +37,7 @@ export default {
     show();
     const stops = [
       follow(plane, ["hovered", "pixel"], show),
-      follow(map, ["rank", "names"], show),
+      follow(map, ["rank", "names"], afterPaint(show)),
       follow(model, ["sides", "counts", "labels"], show),
     ];
     return () => stops.forEach((stop) => stop());
