@@ -164,11 +164,16 @@ class Core {
   }
 
   regionText() {
+    const { kind, points } = this.region;
+    return this.countText() + (kind === "line" ? `, ${this.lengthText(points)} long` : "");
+  }
+
+  /** Say how many pixels the region holds; a lasso over a large map is counted once. */
+  countText() {
     const { region } = this;
     if (this.counted?.region !== region) this.counted = { region, count: countInside(region, this.shape) };
     const { count } = this.counted;
-    const length = region.kind === "line" ? `, ${this.lengthText(region.points)} long` : "";
-    return `${region.kind}: ${count} pixel${count === 1 ? "" : "s"}${length}`;
+    return `${region.kind}: ${count} pixel${count === 1 ? "" : "s"}`;
   }
 
   /** How far apart two places are, in the unit of the map. */

@@ -95,6 +95,7 @@ class View {
     if (beneath === this.painted) return;
     this.painted = beneath;
     this.beneath.hidden = !beneath;
+    this.root.dataset.beneath = Boolean(beneath);
     this.showOpacity();
     if (!beneath) return;
     this.fit(this.beneath, beneath.shape, beneath.block);
@@ -321,7 +322,7 @@ class View {
     const value = this.core.textAt(this.core.flat([row, column]));
     const missing = this.core.countsAreMissing ? " (counts need a kernel)" : "";
     if (this.core.probesRegion) {
-      this.readout.textContent = `mean of the ${this.core.regionText()}${missing}`;
+      this.readout.textContent = `mean of the ${this.core.countText()}${missing}`;
       return;
     }
     const { size, unit } = this.core.model.get("pixel_size");
