@@ -22,6 +22,12 @@ def held_state(page):
     return json.loads(gzip.decompress(base64.b64decode(packed)))["state"]
 
 
+def ends_of(spectrum):
+    """Both ends of the scale of counts."""
+    scale = spectrum.counts.scales["y"]
+    return scale.min, scale.max
+
+
 @pytest.fixture
 def image():
     rng = np.random.default_rng(1)
@@ -207,6 +213,39 @@ def test_settings_come_back_in_another_selector(selector, image):
     assert other.map.residual == "all"
 
 
+def test_an_image_that_was_recorded_alongside_is_offered_beneath_the_map(image, selector):
+    assert selector.under.layout.display == "none"
+    haadf = np.arange(14.0 * 11).reshape(14, 11)
+    beside = em.SpectrumImage(image.counts, companions={"HAADF": haadf})
+    selector = em.RankSelector(beside, max_rank=6)
+    assert selector.under.layout.display is None
+    assert selector.map.beneath == {}
+    selector.under.value = "HAADF"
+    assert selector.state.beneath == "HAADF"
+    assert selector.map.beneath["name"] == "HAADF"
+    selector.state.beneath = ""
+    assert selector.under.value == ""
+    assert selector.map.beneath == {}
+    with pytest.raises(tl.TraitError, match=r"beneath is 'BF'; recorded alongside: \['HAADF'\]"):
+        selector.state.beneath = "BF"
+
+
+def test_counts_of_a_region_are_sent_with_it_and_fit_the_scale(selector, image):
+    region = {"kind": "rectangle", "points": [[1.0, 2.0], [3.0, 4.0]]}
+    before = ends_of(selector.spectrum)
+    selector.region = region
+    sent = selector.map.counts
+    assert sent["region"] == region
+    values = np.frombuffer(sent["values"], "f4")
+    np.testing.assert_allclose(values, image.counts[1:4, 2:5].mean(axis=(0, 1)), rtol=1e-6)
+    low, high = ends_of(selector.spectrum)
+    assert low < 0
+    assert values.max() < high < before[1]
+    selector.state.hovered = (0, 0)
+    assert tuple(selector.map.counts["pixel"]) == (0, 0)
+    assert ends_of(selector.spectrum) == before
+
+
 # votes
 
 
@@ -293,7 +332,7 @@ def test_an_error_of_the_rules_is_shown_in_words(selector, monkeypatch):
 
 
 def test_what_needs_python_is_known_to_the_page(selector):
-    assert selector.page.needs_python == [selector.work, selector.regions]
+    assert selector.page.needs_python == [selector.work, selector.regions, selector.under]
 
 
 def test_parts_follow_the_map_itself(selector):

@@ -76,8 +76,15 @@ def _alike(values):
     return residual_autocorrelation(values)
 
 
-def words_of(found: Autocorrelation):
+def words_of(found: Autocorrelation, residual="leading"):
     """Say what an autocorrelation means, beside what noise gives.
+
+    Parameters
+    ----------
+    found : Autocorrelation
+        Of one map.
+    residual : {"leading", "all", "next"}
+        What the map shows.
 
     Examples
     --------
@@ -89,5 +96,6 @@ def words_of(found: Autocorrelation):
         return "Too few pixels, or none that differ, to tell whether neighbours are alike."
     numbers = f"(Moran's I {found.value:.3f}; noise gives 0 ± {found.stderr:.3f})"
     if found.value > SURE * found.stderr:
-        return f"Structure is left: neighbouring pixels are alike {numbers}."
+        begin = "It has structure" if residual == "next" else "Structure is left"
+        return f"{begin}: neighbouring pixels are alike {numbers}."
     return f"No structure is seen: neighbouring pixels are no more alike than noise {numbers}."

@@ -192,7 +192,13 @@ class RankSelector(ipw.VBox):
         self.rank = RankBox(state.rank, min=1, max=state.max_rank, description="rank")
         self.scaling = ipw.Dropdown(options=SCALINGS, description="noise scaling")
         self.left = ipw.Dropdown(options=RESIDUALS, description="residual in")
-        for control, width in [(self.rank, 110), (self.scaling, 240), (self.left, 260)]:
+        self.under = ipw.Dropdown(
+            options={"nothing": "", **{name: name for name in state.image.companions}},
+            description="beneath the map",
+        )
+        self.under.layout.display = None if state.image.companions else "none"
+        widths = {self.rank: 110, self.scaling: 240, self.left: 260, self.under: 240}
+        for control, width in widths.items():
             control.layout.width = f"{width}px"
             control.style.description_width = "initial"
         self.message = Message()
@@ -229,7 +235,7 @@ class RankSelector(ipw.VBox):
 
     def _make_parts(self):
         self.regions = RegionPanel(regions_of(self.state.image), self.map)
-        self.page = RankPage(map=self.map, needs_python=[self.work, self.regions])
+        self.page = RankPage(map=self.map, needs_python=[self.work, self.regions, self.under])
         self.held_out = HeldOutPlot(map=self.map)
         self.votes = VoteList(map=self.map)
         self.note = RankNote(map=self.map)
@@ -248,7 +254,7 @@ class RankSelector(ipw.VBox):
             self.message,
             self.verdict,
             self.work,
-            ipw.HBox([self.rank, self.scaling, self.left], layout=wrapped),
+            ipw.HBox([self.rank, self.scaling, self.left, self.under], layout=wrapped),
             ipw.HBox([scree, mapped], layout=wrapped),
             self.spectrum,
             self.votes,
@@ -268,6 +274,7 @@ class RankSelector(ipw.VBox):
             tl.link((state, "residual"), (owner, trait))
         for owner, trait in [(self, "weighting"), (self.scaling, "value")]:
             tl.dlink((state, "weighting"), (owner, trait))
+        tl.link((state, "beneath"), (self.under, "value"))
         self.rank.observe(self._take_rank, "value")
         self.scaling.observe(self._take_weighting, "value")
         self.page.on_msg(self._begin)
@@ -276,6 +283,7 @@ class RankSelector(ipw.VBox):
         state.observe(self._show_counts, ["pixel", "hovered", "region"])
         state.observe(self._show_words, ["message", "status"])
         state.observe(self._show_alike, "alike")
+        state.observe(self._show_beneath, "beneath")
         state.votes.observe(self._show_votes, ["report", "status"])
 
     # changes
@@ -328,6 +336,11 @@ class RankSelector(ipw.VBox):
         words = self.state.residual_words()
         with self.note.hold_sync():
             self.note.words, self.note.before = words, "" if words else MEASURING
+
+    def _show_beneath(self, _=None):
+        name, image = self.state.beneath, self.state.image
+        under = image.companions[name].reshape(self.state.shape) if name else None
+        self.map.set_beneath(under, name=name)
 
     def _show_votes(self, _=None):
         votes = self.state.votes

@@ -25,7 +25,7 @@ N_BEYOND = 4  # components kept past the last rank, so that its residual has som
 N_PINS = 12  # pixels whose raw counts go with a page that has no kernel
 WEIGHTINGS = ("biwhiten", "poisson")
 RESIDUALS = ("leading", "all", "next")
-SETTINGS = ("rank", "pixel", "region", "weighting", "residual")
+SETTINGS = ("rank", "pixel", "region", "weighting", "residual", "beneath")
 
 
 class RankState(tl.HasTraits):
@@ -54,6 +54,8 @@ class RankState(tl.HasTraits):
         Scaling of the noise, and whether the residual is that of the next components
         (``"leading"``), of all channels (``"all"``), or the signed map of the next component alone
         (``"next"``).
+    beneath : str
+        Name of the image that is shown under the map, of those recorded alongside; empty for none.
     message : str
         What the scaling could not do, or nothing.
     alike : dict
@@ -69,6 +71,7 @@ class RankState(tl.HasTraits):
     weighting = tl.Enum(WEIGHTINGS, "biwhiten")
     residual = tl.Enum(RESIDUALS, "leading")
     region = tl.Dict()
+    beneath = tl.Unicode()
     status = tl.Enum(["idle", "running"], "idle")
     message = tl.Unicode()
     alike = tl.Dict()
@@ -163,7 +166,9 @@ class RankState(tl.HasTraits):
 
     def residual_words(self):
         """Return what :attr:`alike` says of each residual and rank, in words."""
-        return {kind: [words_of(found) for found in each] for kind, each in self.alike.items()}
+        return {
+            kind: [words_of(found, kind) for found in each] for kind, each in self.alike.items()
+        }
 
     def _measure(self, pca, is_stopped):
         scores, norms = pca.noise_units(self.image.spectra)
@@ -340,6 +345,13 @@ class RankState(tl.HasTraits):
             return check_region(proposal["value"])
         except ValueError as error:
             raise tl.TraitError(str(error)) from None
+
+    @tl.validate("beneath")
+    def _is_alongside(self, proposal):
+        name, known = proposal["value"], list(self.image.companions)
+        if name and name not in known:
+            raise tl.TraitError(f"beneath is {name!r}; recorded alongside: {known or 'nothing'}.")
+        return name
 
     @tl.observe("weighting")
     def _measure_again(self, _):
