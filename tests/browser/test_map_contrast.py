@@ -208,3 +208,30 @@ def test_a_scale_is_shared_until_it_is_undone(lab, page):
     assert ends(first) == [0, 1]
     drag_bar(first, 0.9, 0.5)
     assert ends(second) == [0, 3]
+
+
+HEAR = """
+import ipywidgets as ipw
+import numpy as np
+from endmember.widgets import MapView
+view, heard = MapView(np.arange(126.0).reshape(9, 14), percentiles=(0, 100)), ipw.Label("nothing")
+told = []
+def hear(change):
+    told.append(change["new"])
+    heard.value = f"told {len(told)}: {view.limits[0]:g} {view.limits[1]:g}"
+view.observe(hear, "limits")
+ipw.VBox([view, heard])
+"""
+
+
+def test_python_hears_where_an_end_was_left_not_where_it_has_been(lab, page):
+    lab.run(page, HEAR)
+    shown = MapPage(page)
+    drag_bar(shown, 0.9, 0.5)
+    label = page.locator(".widget-label", has_text="told")
+    label.wait_for()
+    page.wait_for_timeout(500)
+    count, low, high = label.inner_text().removeprefix("told ").replace(":", "").split()
+    assert count == "1"
+    assert [float(low), float(high)] == [pytest.approx(end, rel=1e-4) for end in ends(shown)]
+    assert float(high) == pytest.approx(75, abs=1)

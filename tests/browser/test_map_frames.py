@@ -183,3 +183,32 @@ def test_an_image_lies_beneath_labels_and_composites_too(show_box):
         shown = MapPage(first.page, which)
         assert (shown.pixels()[..., 3] == 0).tolist() == [[False, True], [False, False]]
         assert shown.pixels(".beneath").shape[:2] == (4, 4)
+
+
+SERIES = """
+import numpy as np
+from endmember.widgets import MapView
+view = MapView(shape=(512, 384), unit="counts")
+view
+"""
+SEND = """
+rng = np.random.default_rng(0)
+view.set_frames(rng.poisson(40.0, size=(40, 512, 384)))
+view.set_beneath(rng.random((1024, 768)), name="HAADF")
+view.frame = 39
+"""
+
+
+def test_a_series_that_a_kernel_sends_is_shown_whole(lab, page):
+    """Servers of notebooks drop messages that are too much at once."""
+    lab.run(page, SERIES, SEND)
+    rng = np.random.default_rng(0)
+    last = rng.poisson(40.0, size=(40, 512, 384))[39]
+    page.wait_for_timeout(1000)
+    shown = MapPage(page)
+    assert shown.text("caption") == "39"
+    shown.stage.focus()
+    shown.press("ArrowDown", "ArrowRight")
+    assert shown.text("readout").startswith(f"row 1, column 1: {last[1, 1]} counts · HAADF 0.")
+    shown.press(",")
+    assert shown.text("caption") == "38"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from functools import partial
 
 import bqplot as bq
@@ -14,6 +16,7 @@ from test_latency import WATCH, meets_in_a_round
 from endmember.widgets import MapView
 from endmember.widgets.map_traits import label_colors
 
+TOKEN = "endmember"  # of the servers of these tests
 SHAPE = (9, 14)
 AXIS = np.linspace(0.0, 10.0, 60)
 PAPER = {"x": (0.0, 10.0), "y": (0.0, 100.0)}
@@ -194,3 +197,42 @@ def test_sets_that_a_kernel_sends_one_after_the_other_end_with_the_last(lab, pag
     for which in (0, 1):
         shown = MapPage(page, which)
         np.testing.assert_array_equal(shown.pixels()[labels >= 0, :3], expected_pixels(labels))
+
+
+LINKED = """
+import ipywidgets as ipw
+view.caption = "{rank}"
+k = ipw.IntSlider(3, min=1, max=3, description="k")
+ipw.jslink((k, "value"), (view, "rank"))
+ipw.VBox([k, view])
+"""
+
+
+def test_labels_answer_when_the_kernel_is_gone(lab, page):
+    lab.run(page, REPLACE, SETS, LINKED)
+    rng = np.random.default_rng(5)
+    sets = [rng.integers(0, k, size=SHAPE) for k in (1, 2, 3)]
+    shown = MapPage(page, 1)
+    end_kernels(lab)
+    page.wait_for_timeout(1000)
+    shown.stage.focus()
+    for key, rank in [("PageDown", 2), ("PageDown", 1), ("PageUp", 2)]:
+        shown.press(key)
+        colors = shown.pixels()[..., :3].reshape(-1, 3)
+        np.testing.assert_array_equal(colors, expected_pixels(sets[rank - 1]))
+    page.get_by_role("slider").first.focus()
+    shown.press("ArrowRight")
+    colors = shown.pixels()[..., :3].reshape(-1, 3)
+    np.testing.assert_array_equal(colors, expected_pixels(sets[2]))
+    shown.point_at(5, 6, SHAPE)
+    assert shown.text("readout") == f"row 5, column 6: {sets[2][5, 6]}"
+
+
+def end_kernels(lab):
+    """End all kernels of a server, as if each had died."""
+    address = f"{lab.address}/api/kernels"
+    with urllib.request.urlopen(f"{address}?token={TOKEN}") as answer:
+        kernels = json.load(answer)
+    for kernel in kernels:
+        asked = urllib.request.Request(f"{address}/{kernel['id']}?token={TOKEN}", method="DELETE")
+        urllib.request.urlopen(asked).close()

@@ -177,6 +177,15 @@ def test_frames_travel_in_steps_of_a_common_range(n_frames, bits):
     assert view.frames == {}
 
 
+@pytest.mark.parametrize(("n_frames", "bits"), [(3, 16), (40, 8)])
+def test_frames_of_counts_keep_them_whole(n_frames, bits):
+    counts = np.random.default_rng(0).poisson(40.0, size=(n_frames, 230, 240)) - 3.0
+    counts[0, 0, 0] = np.nan
+    view = MapView(frames=counts)
+    assert view.frames["bits"] == bits
+    np.testing.assert_array_equal(read_frames(view), counts)
+
+
 def test_a_frame_that_is_none_is_refused():
     view = MapView(frames=np.zeros((3, 2, 2)))
     with pytest.raises(tl.TraitError, match="frame is 3, but the map has 3; they begin at 0"):
@@ -276,6 +285,8 @@ def test_a_region_of_the_page_and_one_of_python_are_the_same(region):
         ("tool", "line"),
         ("line_width", 3),
         ("opacity", 0.3),
+        ("frame", 1),
+        ("percentiles", [2.0, 98.0]),
         ("visible", [False, True]),
         ("shown", 1),
         ("limits", [0.0, 2.0]),
@@ -286,7 +297,7 @@ def test_a_region_of_the_page_and_one_of_python_are_the_same(region):
 def test_what_the_page_chooses_is_known_here_and_the_other_way(name, value):
     view = MapView(layers={"maps": np.zeros((2, 2, 3))})
     view.set_state({name: value})
-    assert getattr(view, name) == (tuple(value) if name == "limits" else value)
+    assert getattr(view, name) == (tuple(value) if name in ("limits", "percentiles") else value)
     other = MapView(layers={"maps": np.zeros((2, 2, 3))})
     setattr(other, name, value)
     assert other.get_state(name)[name] == view.get_state(name)[name]

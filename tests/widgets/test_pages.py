@@ -372,6 +372,23 @@ def test_saving_leaves_the_living_widget_as_it_was(selector, tmp_path):
     assert dependency_state([selector], drop_defaults=False) == before
 
 
+def test_a_page_holds_label_sets_frames_and_images_as_they_are():
+    sets = [np.zeros(SHAPE, dtype=int), np.random.default_rng(0).integers(0, 2, size=SHAPE)]
+    _, view = make_map(beneath=np.random.default_rng(1).random(SHAPE))
+    view.set_label_sets(sets, spectra=([1.0, 2.0], [np.ones((1, 2)), np.ones((2, 2))]))
+    other = MapView(frames=np.random.default_rng(2).random((3, *SHAPE)), compared=[view])
+    kept = freeze(everything(), [other.model_id])
+    assert view.model_id in kept
+    for shown, name in [(view, "label_sets"), (view, "beneath"), (other, "frames")]:
+        model = kept[shown.model_id]
+        held = {b["path"][1]: b["data"] for b in model["buffers"] if b["path"][0] == name}
+        found = model["state"][name] | {key: base64.b64decode(data) for key, data in held.items()}
+        expected = getattr(shown, name)
+        assert held and json.loads(json.dumps(expected, default=list)) == json.loads(
+            json.dumps(found, default=list)
+        )
+
+
 def test_a_title_of_markup_stays_text(selector, tmp_path):
     selector.save(tmp_path / "x.HTML")
     page = Page((tmp_path / "x.HTML").read_text(encoding="utf-8"))

@@ -17,8 +17,8 @@ def make_frames(frames, names=None):
     frames = np.asarray(frames, dtype=np.float32)
     if frames.ndim != 3 or 0 in frames.shape:
         raise ValueError(f"frames have shape {frames.shape}; give them as (n, rows, columns).")
-    low, high = ends_of(frames)
     hidden = np.uint16(NO_STEP) if 2 * frames.size <= MOST_FINE else np.uint8(NO_LABEL)
+    low, high = _range_of(frames, int(hidden) - 1)
     steps = quantised(frames, low, high, hidden)
     found = enough("frame_names", names, len(frames), numbers)[: len(frames)]
     return {
@@ -31,6 +31,14 @@ def make_frames(frames, names=None):
         },
         "frame_names": [str(name) for name in found],
     }
+
+
+def _range_of(frames, last):
+    """Return what the first and the last step stand for; whole numbers keep a step each."""
+    low, high = ends_of(frames)
+    seen = frames[np.isfinite(frames)]
+    are_whole = high - low <= last and not np.mod(seen, 1).any()
+    return (low, low + last) if are_whole else (low, high)
 
 
 def make_beneath(shape, image, name="image", unit=""):

@@ -117,9 +117,9 @@ function symmetric(limits) {
 
 function extremesOf(values) {
   let [low, high] = [Infinity, -Infinity];
-  for (const value of values) {
-    if (value < low && Number.isFinite(value)) low = value;
-    if (value > high && Number.isFinite(value)) high = value;
+  for (let p = 0; p < values.length; p++) {
+    if (values[p] < low && values[p] !== -Infinity) low = values[p];
+    if (values[p] > high && values[p] !== Infinity) high = values[p];
   }
   return low <= high ? [low, high] : [Infinity, -Infinity];
 }

@@ -338,7 +338,7 @@ class MapView(Hearing, anywidget.AnyWidget):
         ----------
         frames : array_like of shape (n, rows, columns)
             What to show, in `unit`; NaN marks hidden pixels. Sent in 65535 steps of the range of
-            all frames, or in 255 where they are large.
+            all frames, or in 255 where they are large; whole numbers that fit keep a step each.
         names : list of str, optional
             Name of each, such as its tilt angle; their numbers by default.
         """
