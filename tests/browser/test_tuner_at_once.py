@@ -86,6 +86,13 @@ def check(tuner, true, k):
     assert set(LABEL_COLORS[:k]) <= set(tuner.line_colors())
 
 
+def watch(tuner, what):
+    """Let the page measure how long answers take, from now on."""
+    if what not in tuner.watched:
+        tuner.watched.append(what)
+        tuner.page.evaluate(WATCH, what)
+
+
 def scrub(tuner, n_steps=60):
     """Step through the numbers of clusters by key, and return how long each took to be painted."""
 
@@ -99,7 +106,7 @@ def scrub(tuner, n_steps=60):
         return timings
 
     tuner.type_k(2)
-    tuner.page.evaluate(WATCH, ["keydown", ".endmember-map .caption", 0, None])
+    watch(tuner, ["keydown", ".endmember-map .caption", 0, None])
     tuner.k.focus()
     return act
 
@@ -119,7 +126,7 @@ def hover(tuner, n_steps=80):
         assert len(timings) > 0.4 * n_steps  # the same cluster twice changes nothing
         return timings
 
-    tuner.page.evaluate(WATCH, ["pointermove", CURVES, curve, "d"])
+    watch(tuner, ["pointermove", CURVES, curve, "d"])
     return act
 
 

@@ -484,6 +484,11 @@ def test_data_without_lines_have_no_ratios():
     assert "&lt;i&gt;x" in tuner.children[1].value
 
 
+def test_a_scene_is_taken_for_its_image(scene, tuner):
+    other = em.ClusterTuner(scene, max_k=4)
+    np.testing.assert_array_equal(other.label_map(), tuner.label_map())
+
+
 def test_unknown_keywords_are_refused(scene):
     with pytest.raises(TypeError, match="layout"):
         em.ClusterTuner(scene.image, layout={})

@@ -97,11 +97,13 @@ class Ladder:
             k = self.n_found + 1
             try:
                 self._listening(self._add, k, made)
-            except ValueError as error:
+            except ValueError:
                 if k == 1:
                     raise
                 self.max_k = k - 1
-                self.words.append(str(error))
+                self.words.append(
+                    f"There are no more than {k - 1} clusters: only {k - 1} pixels are distinct."
+                )
             self.watch.check()
 
     def add_silhouettes(self, k):

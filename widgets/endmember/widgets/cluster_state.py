@@ -23,6 +23,7 @@ from endmember.core.line_maps import line_maps
 from endmember.core.progress import CancelledError
 from endmember.core.sources import as_spectrum_image
 from endmember.core.tuned_clusters import default_names, map_csv, ratio_rows, spectra_csv
+from endmember.datasets.scene import Scene
 from endmember.widgets.cluster_ladder import ON_REQUEST, Ladder
 from endmember.widgets.cluster_plane import Plane
 from endmember.widgets.pixels import check_inside
@@ -46,8 +47,8 @@ class ClusterState(tl.HasTraits):
 
     Parameters
     ----------
-    data : SpectrumImage, HyperSpy signal or array of shape (rows, columns, n_channels)
-        Counts with one or two navigation axes.
+    data : SpectrumImage, Scene, HyperSpy signal or array of shape (rows, columns, n_channels)
+        Counts with one or two navigation axes; of a scene its image.
     lines : sequence of str, or dict of str to (float, float), optional
         X-ray lines or windows, as :func:`line_maps` takes them; by default those in the metadata.
     max_k : int, default=8
@@ -286,7 +287,7 @@ class ClusterState(tl.HasTraits):
         recipe = self._ladder.recipe if self._ladder else self.recipe
         if recipe.normalisation == "spread":
             return "standard deviations"
-        units = {"raw": "counts", "lines": "counts", "pca": "of noise"}
+        units = {"raw": "counts", "lines": "counts", "pca": "× noise"}
         return units.get(recipe.features, "") if recipe.normalisation == "none" else ""
 
     def plane_names(self):
@@ -618,7 +619,7 @@ class _Job:
 
 def as_map(data):
     """Return data as an image with rows and columns, or a line of pixels; refuse others."""
-    image = as_spectrum_image(data)
+    image = as_spectrum_image(data.image if isinstance(data, Scene) else data)
     if len(image.navigation_shape) > 2:
         raise ValueError(
             f"data have {len(image.navigation_shape)} navigation axes; a map has rows and "

@@ -68,8 +68,8 @@ class ClusterTuner(ipw.VBox):
 
     Parameters
     ----------
-    data : SpectrumImage, HyperSpy signal or array of shape (rows, columns, n_channels)
-        Counts with one or two navigation axes.
+    data : SpectrumImage, Scene, HyperSpy signal or array of shape (rows, columns, n_channels)
+        Counts with one or two navigation axes; of a scene its image.
     lines : sequence of str, or dict of str to (float, float), optional
         X-ray lines or windows for features and ratios, as :func:`line_maps` takes them; by
         default those in the metadata.
@@ -223,7 +223,7 @@ class ClusterTuner(ipw.VBox):
         widths = {
             "k": 130, "features": 250, "n_components": 150, "algorithm": 230, "seed": 150,
             "normalisation": 300, "min_area": 170, "held_out": 380, "criterion": 190,
-            "above": 160, "below": 120, "across": 140, "up": 120, "drawn": 140, "keep": 130,
+            "above": 160, "below": 120, "across": 180, "up": 160, "drawn": 140, "keep": 130,
         }  # fmt: skip
         for name, width in widths.items():
             getattr(self, name).layout.width = f"{width}px"
@@ -292,7 +292,7 @@ class ClusterTuner(ipw.VBox):
         )
         judged = ipw.VBox([self.criterion, self.curve, hint], layout=third)
         apart = ipw.VBox([ipw.HTML("silhouettes of the clusters"), self.silhouettes], layout=third)
-        plane = [axes, self.plane_up, self.plane, self.plane_across, self.words]
+        plane = [axes, self.plane_up, self.plane_across, self.plane, self.words]
         return [
             PlainKeys(),
             ipw.HTML(f"<b>{escape(self.state.image.title)}</b>{PLANE_STYLE}"),
