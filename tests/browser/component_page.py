@@ -8,6 +8,7 @@ from base64 import b64decode
 import numpy as np
 from selector_page import SelectorPage
 
+BOLD = "2.4px"  # the width of the curve in front
 READ_CANVAS = """(canvas) => {
   const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
   let text = '';
@@ -61,18 +62,19 @@ class ComponentPage:
         values = np.frombuffer(b64decode(read["bytes"]), np.uint8)
         return values.reshape(read["rows"], read["columns"], 4)
 
-    def shades(self):
+    def shades(self, which=0):
         """Index of every pixel's colour in the colour bar, 0 at the bottom; -1 for no colour."""
-        read = self.map.locator(".bar canvas").evaluate(READ_CANVAS)
+        read = self.maps.nth(which).locator(".bar canvas").evaluate(READ_CANVAS)
         bar = np.frombuffer(b64decode(read["bytes"]), np.uint32)[::-1].tolist()
         places = {color: i for i, color in enumerate(bar)}
-        painted = np.ascontiguousarray(self.colors()).view(np.uint32)[..., 0]
+        painted = np.ascontiguousarray(self.colors(which=which)).view(np.uint32)[..., 0]
         found = [places.get(color, -1) for color in painted.ravel().tolist()]
         return np.array(found).reshape(painted.shape)
 
-    def limits(self):
+    def limits(self, which=0):
         """Values at the bottom and at the top of the colour bar."""
-        ends = [self.map.locator(f".bar .{end}").inner_text() for end in ("bottom", "top")]
+        view = self.maps.nth(which)
+        ends = [view.locator(f".bar .{end}").inner_text() for end in ("bottom", "top")]
         return tuple(map(float, ends))
 
     def at(self, row, column, shape, which=0):
@@ -83,10 +85,10 @@ class ComponentPage:
             box["y"] + (row + 0.5) * box["height"] / shape[0],
         )
 
-    def point_at(self, row, column, shape):
+    def point_at(self, row, column, shape, which=0):
         """Move the mouse to the middle of a pixel."""
-        self.stage.scroll_into_view_if_needed()
-        self.page.mouse.move(*self.at(row, column, shape))
+        self.maps.nth(which).locator(".stage").scroll_into_view_if_needed()
+        self.page.mouse.move(*self.at(row, column, shape, which))
         self.settle()
 
     def draw(self, tool, pixels, shape, which=0):
@@ -108,11 +110,28 @@ class ComponentPage:
 
     # curves
 
+    def bold(self):
+        """The number of the component that the bold curve is of, by its path and its colour."""
+        lines = self.spectra.locator("path.line").evaluate_all(
+            "lines => lines.map(line => [line.getAttribute('d'), getComputedStyle(line).stroke, "
+            "getComputedStyle(line).strokeWidth])"
+        )
+        (front,) = (line for line in lines if line[2] == BOLD)
+        (number,) = (k for k, line in enumerate(lines[:4]) if line[:2] == front[:2])
+        return number
+
+    def words(self):
+        """What is said of the place that is pointed at."""
+        return self.page.locator(".endmember-where").inner_text()
+
+    def shares(self):
+        """What the place holds of each component, by their order in the list."""
+        return [float(part.split(" × ")[0]) for part in self.words().split(": ")[1].split(" + ")]
+
     def curve(self, which, axis):
         """Counts of a curve of the place at the values of an axis, read off its path."""
-        lines = self.spectrum.locator("path.line")
-        line = lines.nth(0 if which == "counts" else 5)  # behind those of four parts
-        path = line.get_attribute("d")
+        places = {"counts": 0, "model": 5, **{k: k + 1 for k in range(4)}}  # four parts by number
+        path = self.spectrum.locator("path.line").nth(places[which]).get_attribute("d")
         points = np.array([xy.split(",") for xy in re.findall(r"[ML]([^ML]+)", path)], dtype=float)
         x, y = self._by_ticks(0, points[:, 0]), self._by_ticks(1, points[:, 1])
         return np.interp(axis, x, y)

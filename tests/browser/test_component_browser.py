@@ -7,7 +7,7 @@ from component_page import ComponentPage
 import endmember as em
 from endmember.widgets.browser_state import BrowserState
 from endmember.widgets.regions import mask_of
-from endmember.widgets.scatter import N_BINS, scatter_mask
+from endmember.widgets.scatter import N_BINS, scatter_bins, scatter_mask
 
 SETTINGS = "n_components=4, random_state=0, max_iter=40, tol=1e-3"
 SHOW = f"""
@@ -41,11 +41,11 @@ def browser(lab, page):
     return ComponentPage(page)
 
 
-def assert_map_is(browser, values):
-    low, high = browser.limits()
+def assert_map_is(browser, values, which=0, n_steps=254):
+    low, high = browser.limits(which)
     expected = ((values - low) * 255 / (high - low)).clip(0, 255)
-    steps = np.ptp(values) / 254 * 255 / (high - low)  # maps travel in 254 steps
-    assert np.mean(np.abs(browser.shades() - expected) <= 1.5 + steps) > 0.998
+    steps = np.ptp(values) / n_steps * 255 / (high - low)  # maps travel in so many steps
+    assert np.mean(np.abs(browser.shades(which) - expected) <= 1.5 + steps) > 0.998
 
 
 def assert_all_are(browser, maps, palette):
@@ -68,6 +68,7 @@ def test_a_person_chooses_hides_turns_over_and_names(browser, state, maps, shots
     browser.settle()
     assert_map_is(browser, maps[2])
     assert page.get_by_label("name", exact=True).input_value() == "component 2"
+    assert browser.bold() == 2
 
     browser.list.focus()  # by keyboard
     page.keyboard.press("ArrowDown")
@@ -131,9 +132,11 @@ def test_a_person_points_draws_and_reads(browser, state, diamond, maps, shots):
         counts, model = (browser.curve(which, diamond.axis) for which in ("counts", "model"))
         np.testing.assert_allclose(counts, state.counts(), atol=0.01)
         np.testing.assert_allclose(model, state.model(), atol=0.01)
-        told = page.get_by_text(f"row {pixel[0]}, column {pixel[1]}: ").last.inner_text()
-        shares = [float(part.split(" × ")[0]) for part in told.split(": ")[1].split(" + ")]
-        np.testing.assert_allclose(shares, maps[:, *pixel], rtol=6e-3, atol=1e-3)
+        for k, part in enumerate(state.parts()):
+            drawn = browser.curve(k, diamond.axis)
+            np.testing.assert_allclose(drawn, part, atol=0.003 * state.model().max())
+        assert browser.words().startswith(f"row {pixel[0]}, column {pixel[1]}: ")
+        np.testing.assert_allclose(browser.shares(), maps[:, *pixel], rtol=6e-3, atol=1e-3)
 
     browser.draw("Lasso", [(110, 100), (110, 140), (150, 140), (140, 95)], shape)
     (line,) = (at for at in browser.code().splitlines() if at.startswith("regions['drawn'] ="))
@@ -160,12 +163,43 @@ def test_a_person_points_draws_and_reads(browser, state, diamond, maps, shots):
     page.screenshot(path=shots / "browser-scatter.png")
 
 
+def test_map_and_scatter_point_at_each_other(browser, state, maps):
+    shape = maps.shape[1:]
+    rows, columns = scatter_bins(maps[0], maps[1])
+    browser.point_at(110, 62, shape)
+    assert (
+        browser.maps.nth(1)
+        .locator(".readout")
+        .inner_text()
+        .startswith(f"row {rows[110, 62]}, column {columns[110, 62]}:")
+    )
+    bin_ = max(zip(rows.ravel(), columns.ravel(), strict=True), key=lambda at: at[0] * (at[1] < 40))
+    browser.point_at(*map(int, bin_), (N_BINS, N_BINS), which=1)
+    stands_out = browser.colors("veil")[..., 3] == 0
+    expected = (rows == bin_[0]) & (columns == bin_[1])
+    assert expected.any()
+    np.testing.assert_array_equal(stands_out, expected)
+    browser.page.mouse.click(*browser.at(*map(int, bin_), (N_BINS, N_BINS), 1))
+    browser.page.mouse.move(5, 5)
+    browser.settle()
+    assert expected[browser.probed()]
+    assert not browser.colors("veil")[..., 3].any()
+
+
 # without a kernel
 
 
+TALL = {"width": 1000, "height": 1500}
+
+
 @pytest.fixture(scope="module")
-def saved(diamond, nmf, tmp_path_factory):
-    browser = em.ComponentBrowser(nmf, diamond, beside=em.PCA(4).fit(diamond))
+def other(diamond):
+    return em.PCA(4).fit(diamond)
+
+
+@pytest.fixture(scope="module")
+def saved(diamond, nmf, other, tmp_path_factory):
+    browser = em.ComponentBrowser(nmf, diamond, beside=other)
     browser.value = 1
     browser.state.elements = ["Fe", "Mg", "Si", "O"]
     path = tmp_path_factory.mktemp("saved") / "browser.html"
@@ -187,7 +221,51 @@ def test_a_saved_page_answers_in_both_themes(saved, open_page, state, maps, shot
     assert_map_is(browser, maps[3])
     browser.point_at(110, 62, maps.shape[1:])
     state.hovered = browser.probed()  # or the pinned pixel beside it
-    model = browser.curve("model", state.axis)
-    np.testing.assert_allclose(model, state.model(), atol=0.02 * state.model().max())
+    height = state.model().max()
+    np.testing.assert_allclose(
+        browser.curve("model", state.axis), state.model(), atol=0.02 * height
+    )
+    for k, part in enumerate(state.parts()):
+        np.testing.assert_allclose(browser.curve(k, state.axis), part, atol=0.01 * height)
     assert not page.get_by_role("checkbox", name="turned over").is_visible()
     page.screenshot(path=shots / f"browser-saved-{theme}-{width}.png", full_page=True)
+
+
+def test_all_of_a_saved_page_is_of_what_is_chosen(saved, open_page, state, nmf, diamond, other):
+    address = saved.as_uri()
+    browser = ComponentPage(open_page(address, inside=address, viewport=TALL))
+    page, both = browser.page, BrowserState(nmf, diamond, beside=other)
+    partners, maps = both.partners(), both.partner_maps()
+    for choose, k in [
+        (lambda: browser.list.locator("option").nth(3).click(), 3),
+        (lambda: browser.show("component 0"), 0),
+        (lambda: (browser.stage.focus(), page.keyboard.press("PageUp")), 3),  # before the first
+        (lambda: page.keyboard.press("PageUp"), 2),
+    ]:
+        choose()
+        browser.settle(800)
+        assert (browser.chosen(), browser.bold()) == (f"component {k}", k)
+        assert_map_is(browser, state.maps[k])
+        assert_map_is(browser, maps[k], 1, n_steps=127)
+        page.get_by_text(f"component {partners[k].number} of PCA").first.wait_for()
+        said = page.get_by_text("maps correlate by").inner_text()
+        assert f"{partners[k].angle:.1f}° from component {k}" in said
+        assert browser.map.locator(".caption").inner_text().startswith(f"component {k}: ")
+    browser.point_at(110, 62, state.maps.shape[1:])
+    state.hovered = browser.probed()
+    height = state.model().max()  # no key has taken a part away
+    np.testing.assert_allclose(
+        browser.curve("model", state.axis), state.model(), atol=0.02 * height
+    )
+
+
+def test_what_is_hidden_on_a_saved_page_is_hidden_everywhere(saved, open_page, state):
+    address = saved.as_uri()
+    browser = ComponentPage(open_page(address, inside=address, viewport=TALL))
+    browser.show("all together")
+    browser.map.locator(".legend button", has_text="component 3").click()
+    browser.settle()
+    assert "component 3 (hidden)" in browser.list.inner_text().replace("\N{NO-BREAK SPACE}", " ")
+    assert "component 3" not in browser.words()
+    assert browser.spectra.locator("path.line").nth(3).is_hidden()
+    assert browser.spectrum.locator("path.line").nth(4).is_hidden()

@@ -1,5 +1,8 @@
 """What a component browser knows, tested without a widget."""
 
+import csv
+import json
+import pickle
 import subprocess
 import sys
 
@@ -12,6 +15,7 @@ from sklearn.exceptions import NotFittedError
 import endmember as em
 from endmember.widgets.browser_sources import MOST
 from endmember.widgets.browser_state import BrowserState
+from endmember.widgets.region_list import regions_of
 from endmember.widgets.scatter import N_BINS, scatter_bins
 
 ROWS, COLUMNS, N_CHANNELS = 12, 9, 30
@@ -38,6 +42,14 @@ def nmf(image):
 @pytest.fixture
 def state(nmf, image):
     return BrowserState(nmf, image)
+
+
+@pytest.fixture(autouse=True)
+def forget(image):
+    """Leave no region to the next test, which has the same data."""
+    yield
+    for name in list(regions_of(image).regions):
+        regions_of(image).remove(name)
 
 
 def test_the_state_knows_no_widget():
@@ -163,6 +175,64 @@ def test_code_makes_the_result_of_an_estimator_bit_for_bit():
     assert "em.NMF(" in browsed(BrowserState(em.NMF(3, random_state=0).fit(image), image)).to_code()
     state = browsed(BrowserState(em.decompose(image, em.NMF(3, random_state=0))))
     assert_code_makes(state, **({} if "load(" in image.code else {"scene": None, "image": image}))
+
+
+IN_A_FRESH_PROCESS = """
+import pickle, sys
+import numpy as np
+with open(sys.argv[1], "rb") as file:
+    names = pickle.load(file)
+code = names.pop("code")
+exec(code, names)
+kept = {name: names[name] for name in ("components", "maps", "names", "regions")}
+with open(sys.argv[1], "wb") as file:
+    pickle.dump(kept, file)
+"""
+
+
+def made_of(kind, image):
+    """A result of some kind in its browser, and what the code of it must be given."""
+    counts = {"counts": image.counts, "axis": image.axis, "mask": image.mask}
+    if kind == "estimator":
+        return BrowserState(em.NMF(3, random_state=0).fit(image), image), counts
+    if kind == "decomposition":
+        return BrowserState(em.decompose(image, em.PCA(3))), counts
+    if kind == "bootstrap":
+        return BrowserState(em.bootstrap(em.PCA(2).fit(image), image, n_draws=4), image), counts
+    if kind == "scikit-learn":
+        estimator = decomposition.PCA(2, random_state=0).fit(image.spectra)
+        return BrowserState(estimator, image), {**counts, "estimator": estimator}
+    if kind == "HyperSpy":
+        signal = pytest.importorskip("hyperspy.api").signals.Signal1D(image.counts.astype(float))
+        signal.decomposition(output_dimension=3, print_info=False)
+        return BrowserState(signal), {"signal": signal}
+    arrays = (np.eye(2, N_CHANNELS), np.random.default_rng(0).random((ROWS, COLUMNS, 2)))
+    return BrowserState(arrays), {"components": arrays[0], "maps": arrays[1]}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    "kind", ["estimator", "decomposition", "bootstrap", "scikit-learn", "HyperSpy", "arrays"]
+)
+def test_code_makes_the_same_in_a_fresh_process_bit_for_bit(image, kind, tmp_path):
+    state, given = made_of(kind, image)
+    browsed(state)
+    state.scatter_region = {"kind": "rectangle", "points": [[0, 0], [60, 95]]}
+    path, before = tmp_path / "given.pickle", ""
+    if kind == "HyperSpy":  # signals come back from files
+        given.pop("signal").save(tmp_path / "signal.hspy")
+        before = f"import hyperspy.api as hs\nsignal = hs.load(r'{tmp_path / 'signal.hspy'}')\n"
+    path.write_bytes(pickle.dumps({**given, "code": before + state.to_code()}))
+    subprocess.run([sys.executable, "-c", IN_A_FRESH_PROCESS, path], check=True)
+    made, result = pickle.loads(path.read_bytes()), state.result()
+    np.testing.assert_array_equal(made["components"], result.components)
+    np.testing.assert_array_equal(made["maps"], result.maps)
+    assert made["names"] == result.names
+    assert list(made["regions"]) == ["upper right", "one component", "drawn"]
+    for name, mask in result.regions.items():
+        assert mask.any()
+        np.testing.assert_array_equal(made["regions"][name], mask)
 
 
 def test_code_names_what_only_its_owner_can_make(image):
@@ -405,6 +475,124 @@ def test_signals_are_those_of_the_decomposition_in_the_chosen_order(image, nmf):
     assert ours.components.axes_manager[-1].scale == pytest.approx(7 / 29)
 
 
+# settings and files
+
+
+def test_settings_come_back_in_another_browser(state, nmf, image):
+    browsed(state)
+    state.hide(0)
+    state.elements, state.view, state.heights, state.pixel = ["Fe"], "all", "equal", (4, 4)
+    state.scatter_region = {"kind": "rectangle", "points": [[0, 0], [50, 95]]}
+    kept = json.loads(json.dumps(state.settings()))
+    other = BrowserState(nmf, em.SpectrumImage(image.counts.copy(), image.axis, mask=image.mask))
+    other.restore(kept)
+    assert other.settings() == state.settings()
+    ours, theirs = state.result(), other.result()
+    np.testing.assert_array_equal(ours.maps, theirs.maps)
+    assert list(ours.regions) == list(theirs.regions) == ["upper right", "one component", "drawn"]
+    for name, mask in ours.regions.items():
+        np.testing.assert_array_equal(mask, theirs.regions[name])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"names": ["a", "b", "c"], "colour": 1}, r"settings hold \['colour'\]"),
+        ({"names": ["a", "b", "c"], "component": 7}, "component is 7"),
+        ({"names": ["a", "b", "c"], "order": [0, 0, 1]}, "name every component once"),
+    ],
+)
+def test_settings_that_are_none_change_nothing(state, settings, message):
+    before = state.settings()
+    with pytest.raises((ValueError, tl.TraitError), match=message):
+        state.restore(settings)
+    assert state.settings() == before
+
+
+def read_csv(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_spectra_of_the_shown_components_come_back_from_their_file(state, image, tmp_path):
+    state.rename("glass, old", 2)
+    state.order = [2, 0, 1]
+    state.flip(2)
+    state.hide(0)
+    rows = read_csv(state.to_csv(tmp_path / "components.csv"))
+    assert list(rows[0]) == [image.signal_axis.label(), "glass, old", "component 1"]
+    np.testing.assert_array_equal(
+        [[float(cell) for cell in row.values()] for row in rows],
+        np.column_stack([image.axis, state.components[2], state.components[1]]),
+    )
+
+
+def test_bands_go_into_the_file_beside_their_spectra(image, tmp_path):
+    found = em.bootstrap(em.PCA(2).fit(image), image, n_draws=4)
+    state = BrowserState(found, image)
+    rows = read_csv(state.to_csv(tmp_path / "components.csv"))
+    np.testing.assert_array_equal(
+        [float(row["component 1, low end"]) for row in rows], found.components_low[1]
+    )
+    state.region = CORNER
+    (row,) = read_csv(state.to_csv(tmp_path / "abundances.csv", "abundances"))
+    drawn = float(row["error of a pixel of component 0, drawn"])
+    assert drawn == state.region_amounts()[0].pixel_error
+
+
+def test_abundances_of_all_regions_go_into_a_file_with_their_errors(state, tmp_path):
+    browsed(state)
+    state.region = {"kind": "rectangle", "points": [[2, 0], [2, 8]]}  # hidden pixels alone
+    rows = read_csv(state.to_csv(tmp_path / "abundances.csv", "abundances"))
+    assert [row["region"] for row in rows] == ["upper right", "one component", "drawn"]
+    for row, mask in zip(rows, state.result().regions.values(), strict=True):
+        assert int(row["pixels"]) == mask.sum()
+    values = state.maps[1][state.result().regions["upper right"]]
+    assert float(rows[0]["mean of component 1"]) == pytest.approx(values.mean(), rel=1e-12)
+    error = values.std(ddof=1) / np.sqrt(values.size)
+    assert float(rows[0]["error of the mean of component 1"]) == pytest.approx(error, rel=1e-12)
+    assert rows[2]["mean of component 1"] == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("a.txt",), "ends in '.txt'; let it end in .csv"),
+        (("a.csv", "maps"), "what is 'maps'; choose one of"),
+        (("a.csv", "abundances"), "there is no region; draw one"),
+    ],
+)
+def test_files_that_cannot_be_are_refused_in_words(state, tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        state.to_csv(tmp_path / arguments[0], *arguments[1:])
+
+
+# bad input
+
+
+def test_a_result_of_one_channel_or_one_pixel_is_shown():
+    one_channel = BrowserState((np.ones((2, 1)), np.random.default_rng(0).random((4, 5, 2))))
+    one_pixel = BrowserState((np.eye(2, 9), np.ones((1, 1, 2))))
+    one_map = BrowserState((np.ones((1, 9)), np.ones((3, 3, 1))))
+    for state in (one_channel, one_pixel, one_map):
+        state.region = {"kind": "rectangle", "points": [[0, 0], [0, 0]]}
+        assert state.model().shape == state.axis.shape
+        assert state.region_amounts()[0].mean == state.maps[0, 0, 0]
+        assert np.isfinite(state.ends()).all()
+        assert state.csv_text().count("\n") == state.axis.size + 1
+
+
+def test_pixels_that_hold_nan_are_left_out_of_everything():
+    maps = np.random.default_rng(0).random((6, 5, 2))
+    maps[2, 3, 0] = np.nan
+    state = BrowserState((np.eye(2, 9), maps))
+    state.region = {"kind": "rectangle", "points": [[2, 2], [2, 4]]}
+    assert state.selection().sum() == 2
+    assert state.region_amounts()[0].mean == pytest.approx(np.nanmean(maps[2, 2:5, 0]))
+    assert not state.factors()["heights"].reshape(6, 5)[2, 3]
+    assert not state.result().regions["drawn"][2, 3]
+
+
 # refusals
 
 
@@ -458,6 +646,9 @@ ARRAYS = (np.eye(2, 30), np.ones((12, 9, 2)))
         ((np.eye(2, 30), np.ones((4, 9, 2))), {}, ValueError, r"maps of shape \(4, 9\) but image"),
         ((np.eye(2, 9), np.ones((12, 9, 2))), {}, ValueError, "has 9 channels"),
         (ARRAYS[:1], {}, ValueError, "result is a tuple of 1"),
+        ((ARRAYS[0], np.nan * ARRAYS[1]), {}, ValueError, "has no pixel that is finite"),
+        ((np.nan * ARRAYS[0], ARRAYS[1]), {}, ValueError, "no finite channel in component 0"),
+        (ARRAYS, {"beside": (ARRAYS[0], np.nan * ARRAYS[1])}, ValueError, "beside has no pixel"),
         (ARRAYS, {"beside": em.NMF(2)}, NotFittedError, "beside NMF is not fitted"),
         (ARRAYS, {"beside": "PCA"}, TypeError, "beside is 'PCA'"),
         (ARRAYS, {"colour": 1}, TypeError, "colour"),

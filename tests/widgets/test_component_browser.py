@@ -113,10 +113,10 @@ def test_the_legend_of_the_map_hides_components(browser):
 def test_spectra_are_drawn_in_the_colours_of_their_maps_one_of_them_in_front(browser, result):
     plot = browser.spectra
     for line, spectrum, color in zip(plot.lines, result.components, browser.palette, strict=True):
-        np.testing.assert_array_equal(line.y, spectrum)
+        np.testing.assert_array_equal(line.y, spectrum.astype("f4"))
         assert line.colors == [color]
     assert [line.labels for line in plot.lines] == [[f"component {k}"] for k in range(3)]
-    np.testing.assert_array_equal(plot.front.y, result.components[0])
+    np.testing.assert_array_equal(plot.front.y, result.components[0].astype("f4"))
     assert plot.front.colors == [browser.palette[0]]
 
 
@@ -309,7 +309,7 @@ def test_a_second_result_is_shown_beside_its_partner(result, image):
         shown = np.where(steps[place] == 255, np.nan, low + (high - low) * steps[place] / 254)
         expected = state.partner_maps()[k]
         np.testing.assert_allclose(shown, expected, atol=0.51 * np.nanmax(np.abs(expected)) / 127)
-        np.testing.assert_array_equal(drawn.y, state.partner_spectra()[k])
+        np.testing.assert_array_equal(drawn.y, state.partner_spectra()[k].astype("f4"))
     assert sum(partner is None for partner in state.partners()) == 1
 
 
@@ -317,7 +317,8 @@ def test_bands_of_a_bootstrap_are_drawn_around_the_chosen_spectrum(image):
     found = em.bootstrap(em.PCA(2).fit(image), image, n_draws=4)
     browser = ComponentBrowser(found, image)
     for k, band in enumerate(browser.where.curves["bands"]):
-        np.testing.assert_array_equal(band.y, [found.components_low[k], found.components_high[k]])
+        ends = np.array([found.components_low[k], found.components_high[k]], dtype="f4")
+        np.testing.assert_array_equal(band.y, ends)
     browser.map.region = CORNER
     assert "of a pixel, drawn" in browser.amounts.value
 

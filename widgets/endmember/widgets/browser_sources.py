@@ -105,7 +105,9 @@ def found_in(result, image, what="result"):
         found = _of_estimator(result, image, what)
     else:
         raise TypeError(f"{what} is {result!r}; pass {ACCEPTED}.")
-    return _first(found)
+    found = _first(found)
+    _check_finite(found, what)
+    return found
 
 
 def _of_estimator(estimator, image, what):
@@ -288,4 +290,18 @@ def _check_rows(n_found, n_pixels, what):
         raise ValueError(
             f"{what} has {n_found} pixels but image has {n_pixels} visible ones; pass the image "
             "that it was found in."
+        )
+
+
+def _check_finite(found, what):
+    """Refuse what would be an empty map or an empty curve."""
+    empty = np.flatnonzero(~np.isfinite(found.components).any(axis=1))
+    if empty.size:
+        raise ValueError(
+            f"{what} has no finite channel in component {empty[0]}; leave that component out."
+        )
+    if not np.isfinite(found.maps).all(axis=0).any():
+        raise ValueError(
+            f"{what} has no pixel that is finite in the maps of all {len(found.maps)} components; "
+            "NaN hides a pixel, so pass maps that leave some visible."
         )

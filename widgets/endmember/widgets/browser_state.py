@@ -25,7 +25,7 @@ VIEWS = ("one", "all")
 HEIGHTS = ("counts", "equal")
 GAP = 5  # bins: smaller ones between the pixels of a region are closed, for one outline
 HEADROOM = 1.2  # over the pixels where components are strongest
-PAGE_SCORE = 64.0  # the highest score that a page holds, in steps of an eighth
+PAGE_SCORE = 31.75  # the highest score that a page holds: 254 steps of an eighth, as in its maps
 DRAWN = "drawn"  # what a region is called that has no name yet
 SETTINGS = ("names", "order", "signs", "hidden", "component", "pixel", "view", "heights")
 LATER = ("elements", "scatter")  # what is set after these, and then what was drawn
@@ -267,8 +267,8 @@ class BrowserState(tl.HasTraits):
     def factors(self):
         """Return what a page needs to work the model out by itself; see :func:`pack_factors`.
 
-        Scores are of 64 at most, so that steps made for the noise are fine for them too, and a
-        component for the offset, of a score of 64 everywhere, follows the others.
+        Scores are at most as high as steps made for the noise are fine for, too; a component for
+        the offset, of that score everywhere, follows the others.
         """
         flat = self.found.maps.reshape(self.n_components, -1)
         visible = np.isfinite(flat).all(axis=0)

@@ -13,9 +13,9 @@ from endmember.core.axes import length_scale
 from endmember.widgets.browser_figure import save_figure
 from endmember.widgets.browser_state import BrowserState
 from endmember.widgets.code_field import CodeField
-from endmember.widgets.component_links import ComponentLinks
+from endmember.widgets.component_links import ComponentLinks, pack_layers
 from endmember.widgets.component_plots import ComponentPlot, PartsPlot
-from endmember.widgets.factors import pack_factors
+from endmember.widgets.factors import compact_factors, pack_factors
 from endmember.widgets.figure_files import checked_path, nothing_hovered
 from endmember.widgets.map_traits import label_colors
 from endmember.widgets.map_view import MapView
@@ -190,7 +190,23 @@ class ComponentBrowser(ipw.VBox):
             for view in views:
                 stack.callback(setattr, view, "tools", view.tools)
                 view.tools = ["point"]
+            self._pack(stack)
             yield
+
+    def _pack(self, stack):
+        """Hold the layers of maps once, in as few bytes as it takes."""
+        blocks = compact_factors(self.map.factors, self.map.shape)["blocks"]
+        packed = {"map": pack_layers(self.map.layers, is_in_factors=max(blocks) == 1)}
+        views = [self.map]
+        if self.state.beside is not None:
+            packed["beside"] = pack_layers(self.beside.layers)
+            views.append(self.beside)
+        for view in views:
+            stack.callback(setattr, view, "layers", view.layers)
+            view.layers = {}
+        stack.enter_context(self.where.hold_sync())
+        stack.callback(setattr, self.where, "packed", {})
+        self.where.packed = packed
 
     @tl.validate("value")
     def _is_component(self, proposal):
@@ -245,6 +261,7 @@ class ComponentBrowser(ipw.VBox):
         """Name what the page moves by itself."""
         state, spectra = self.state, self.spectra
         roles = {"map": self.map, "list": self.component, "front": spectra.front}
+        roles["control"] = self.name
         curves = {"lines": spectra.lines, "parts": self.place.parts}
         if state.n_components > 1:
             roles["scatter"] = self.scatter

@@ -19,6 +19,7 @@ class Links {
     this.factors = new Factors(factors.blocks ? await fromPage(factors, map.get("shape")) : fromKernel(factors));
     this.shapes = this.curves.parts.map((_, k) => this.thinnedPart(k));
     this.highlight = map.get("highlight");
+    await this.unpackAll();
     this.on(this.model, ["order", "names", "signs", "partners", "scatter"], () => this.refresh());
     this.on(list, ["index"], () => this.choose());
     this.on(map, ["shown"], () => this.takeShown(map));
@@ -47,6 +48,35 @@ class Links {
     for (const [role, references] of Object.entries(this.model.get("curves"))) {
       this.curves[role] = await Promise.all(references.map(get));
     }
+  }
+
+  /** Unpack what a page holds, once its map is open: then it has told a control that there is no Python. */
+  async unpackAll() {
+    const packed = Object.entries(this.model.get("packed"));
+    if (!packed.length) return;
+    const { control } = this;
+    if (!control.get("disabled")) await new Promise((open) => control.once("change:disabled", open));
+    for (const [role, layers] of packed) await this.unpack(this[role], layers);
+  }
+
+  /** Give a map of a page its layers: inflated, or made from the factors, which hold as much. */
+  async unpack(view, { maps, ...layers }) {
+    const held = maps ? await inflate(maps) : new DataView(this.stepsOf(layers).buffer);
+    this.put(view, { layers: { ...layers, maps: held } });
+  }
+
+  stepsOf({ lows, highs }) {
+    const { nPixels, heights } = this.factors;
+    const steps = new Uint8Array(lows.length * nPixels).fill(NO_LABEL);
+    this.order.forEach((k, place) => {
+      const scale = LAST_STEP / (highs[place] - lows[place]);
+      for (let at = 0; at < nPixels; at++) {
+        if (!(heights[at] > 0)) continue;
+        const step = Math.round((this.score(k, at) - lows[place]) * scale);
+        steps[place * nPixels + at] = Math.max(0, Math.min(LAST_STEP, step));
+      }
+    });
+    return steps;
   }
 
   on(model, names, act) {
@@ -267,7 +297,9 @@ class Links {
     const [bin, across] = [this.bins[at], this.model.get("scatter").bins];
     const place = bin < 0 ? null : [Math.floor(bin / across), bin % across];
     const hovered = this.map.get("hovered") === null ? null : place;
-    this.put(this.scatter, place ? { hovered, pixel: place } : { hovered });
+    if (hovered || this.hasPointedThere) this.put(this.scatter, { hovered }); // else a hand is on it
+    this.hasPointedThere = hovered !== null;
+    if (place) this.put(this.scatter, { pixel: place });
   }
 
   /** Pixels of the map that fall into a bin. */

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import anywidget
+import numpy as np
 import traitlets as tl
 from ipywidgets import Widget, widget_serialization
+
+from endmember.widgets.map_traits import NO_LABEL
 
 HERE = Path(__file__).parent
 SCRIPTS = ("map_paint.js", "map_factors.js", "component_links.js")  # one module, in this order
@@ -19,7 +23,8 @@ class ComponentLinks(anywidget.AnyWidget):
     Attributes
     ----------
     roles : dict of str to Widget
-        ``map``, ``list``, ``front``, ``scatter``, and of a second result ``beside`` and ``said``.
+        ``map``, ``list``, ``front``, ``control`` (which the map disables where there is no kernel),
+        ``scatter``, and of a second result ``beside`` and ``said``.
     curves : dict of str to list of Widget
         ``lines`` and ``parts`` of every component, and where there are such ``bands`` and
         ``partners``.
@@ -38,6 +43,9 @@ class ComponentLinks(anywidget.AnyWidget):
         ``numbers`` of two components, their ``lows`` and ``highs``, and how many ``bins``.
     has_mean : bool
         Whether the model holds a mean spectrum besides.
+    packed : dict of str to dict
+        Layers by the role of their map, for a page that has to hold them itself; see
+        :func:`pack_layers`.
     """
 
     _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
@@ -54,4 +62,18 @@ class ComponentLinks(anywidget.AnyWidget):
     partners = tl.List(tl.Dict()).tag(sync=True)
     scatter = tl.Dict().tag(sync=True)
     has_mean = tl.Bool(False).tag(sync=True)
+    packed = tl.Dict().tag(sync=True)
     rest = tl.Int(60).tag(sync=True)  # ms that the pointer rests beside before Python hears of it
+
+
+def pack_layers(layers, *, is_in_factors=False):
+    """Make layers small for a page: left out where the factors hold as much, else deflated.
+
+    These lose every second of their steps, which are noise to the eye and a seventh of the page.
+    """
+    rest = {key: value for key, value in layers.items() if key != "maps"}
+    if is_in_factors:
+        return rest
+    steps = np.frombuffer(layers["maps"], np.uint8)
+    coarse = np.where(steps == NO_LABEL, steps, steps & 0xFE).astype(np.uint8)
+    return {**rest, "maps": zlib.compress(coarse.tobytes(), 9)}

@@ -89,10 +89,11 @@ class ComponentPlot(CurvePlot):
 
     def __init__(self, axis, label, colors, *, has_bands=False, has_partners=False):
         self.colors, self._curves = list(colors), []
-        nothing = np.zeros((2, len(axis)))  # a curve that ends in NaN is an error to the page
+        # A curve that ends in NaN is an error to the page; a saved one holds every curve.
+        nothing = np.zeros((2, len(axis)), dtype=np.float32)
 
         def marks(scales):
-            shared = {"x": axis, "scales": scales}
+            shared = {"x": np.asarray(axis, dtype=np.float32), "scales": scales}
             single = {"y": nothing[0], "labels": [""], **shared}
             behind = {"stroke_width": BEHIND, "opacities": [FAINT], "display_legend": True}
             self.lines = [bq.Lines(colors=[c], **behind, **single) for c in self.colors]
@@ -156,7 +157,8 @@ class ComponentPlot(CurvePlot):
             line.labels = [names[k]]
             _take(line, drawn[k])
         if not self.front.y.any():  # the page leads from now on
-            self.front.colors, self.front.y = [self.colors[chosen]], drawn[chosen]
+            self.front.colors = [self.colors[chosen]]
+            _take(self.front, drawn[chosen])
         self._counts.label = "of the highest channel" if equal else "counts"
         ends = [drawn[k] for k in {*shown, chosen}]
         self._curves = [
@@ -240,8 +242,9 @@ class PartsPlot(CurvePlot):
                 visible=has_counts,
                 **shared,
             )
-            self.parts = [  # the page draws them, thinned and as high as the place has them
-                bq.Lines(colors=[c], stroke_width=1.4, visible=False, **shared) for c in colors
+            of_page = {**shared, "x": np.zeros(2), "y": np.zeros(2)}  # thinned, of the place
+            self.parts = [
+                bq.Lines(colors=[c], stroke_width=1.4, visible=False, **of_page) for c in colors
             ]
             self.model = bq.Lines(
                 colors=[MODEL],
@@ -271,6 +274,7 @@ class PartsPlot(CurvePlot):
 
 def _take(line, curve):
     """Give a line another curve; the same one is not sent again."""
+    curve = np.asarray(curve, dtype=np.float32)
     if not np.array_equal(line.y, curve, equal_nan=True):
         line.y = curve
 

@@ -59,6 +59,8 @@ class RegionPanel(ipw.VBox):
     ['corner']
     """
 
+    _listens = False
+
     def __init__(self, regions, map_view, *, drawn=None, highlights=True):
         self.regions, self.map = regions, map_view
         self._drawn = drawn or (lambda: self.map.region)
@@ -76,11 +78,11 @@ class RegionPanel(ipw.VBox):
 
     def close(self):
         """Leave the list, which others may still show."""
-        if self.children:  # else it was never made, or is closed already
+        if self._listens:  # else it was never made, or is closed already
             self.regions.unobserve(self._show_list, ["regions", "chosen", "lines"])
             self.regions.unobserve(self._show_on_map, ["chosen", "regions"])
             self.map.unobserve(self._take_drawn, "region")
-            self.children = []
+            self._listens = False
         super().close()
 
     # parts
@@ -133,6 +135,7 @@ class RegionPanel(ipw.VBox):
         self.plots = ipw.VBox()
 
     def _hear(self):
+        self._listens = True
         self.keep.on_click(lambda _: self._try(self._keep))
         self.rename.on_click(lambda _: self._try(self._rename))
         self.remove.on_click(lambda _: self._try(self._remove))
