@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from component_page import ComponentPage
+from test_latency import WATCH, meets_in_a_round
 
 import endmember as em
 from endmember.widgets.browser_state import BrowserState
@@ -184,6 +185,28 @@ def test_map_and_scatter_point_at_each_other(browser, state, maps):
     browser.settle()
     assert expected[browser.probed()]
     assert not browser.colors("veil")[..., 3].any()
+
+
+def test_what_is_pointed_at_is_painted_within_a_frame(browser):
+    """Counts, model, all parts, words and the place on the scatter."""
+    page = browser.page
+    browser.stage.scroll_into_view_if_needed()
+    page.evaluate(WATCH, ["pointermove", ".endmember-where", 0, None])
+    box = browser.stage.bounding_box()
+    rng = np.random.default_rng(0)
+
+    def hover():
+        page.evaluate("window.timings.length = 0")
+        for x, y in rng.uniform(0.02, 0.98, size=(200, 2)):
+            page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+            page.wait_for_timeout(20)
+        timings = page.evaluate("window.timings")
+        assert len(timings) > 150
+        return timings
+
+    assert meets_in_a_round(
+        "hovered component", hover, lambda handler, event: handler < 16 and event < 33
+    )
 
 
 # without a kernel
