@@ -350,6 +350,24 @@ def test_the_page_scrolls_beside_the_scree(selector):
     selector.settle()
 
 
+def test_scrolling_past_the_scree_scrolls_on(selector):
+    """A hand that scrolls the page does not mean the scree that comes under it."""
+    page, before = selector.page, scrolled(selector.page)
+    box = selector.spectrum.bounding_box()
+    page.mouse.move(box["x"] + 200, box["y"] + 60)
+    page.mouse.wheel(0, 20)
+    over_the_scree(selector)
+    page.mouse.wheel(0, 130)
+    selector.settle(600)
+    assert selector.shown_rank() == 4
+    assert scrolled(page) > before + 100
+    over_the_scree(selector)
+    page.mouse.wheel(0, -100)  # after a rest it is meant
+    selector.settle(400)
+    assert selector.shown_rank() == 5
+    selector.map.scroll_into_view_if_needed()
+
+
 def test_a_click_on_the_scree_chooses_the_rank_below_it(selector):
     box = selector.scree.locator("svg.svg-figure path.dot").nth(7).bounding_box()
     for shift, rank in [(0.0, 8), (0.4, 8), (0.6, 9)]:

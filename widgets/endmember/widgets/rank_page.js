@@ -2,7 +2,7 @@
 
 const NOTCH = 100; // CSS pixels that a wheel travels for one rank,
 const LINE = 40; // and those of one line, where it counts lines
-const PAUSE = 300; // ms after which a hand on a trackpad begins anew
+const PAUSE = 300; // ms after which a hand begins anew
 
 /** Ranks by the travel of a wheel: small steps of a trackpad add up, none is skipped. */
 class Wheel {
@@ -43,7 +43,7 @@ export default () => {
     },
     render({ model, el }) {
       const wheel = new Wheel();
-      let [box, isClosed] = [null, false];
+      let [box, isClosed, passing] = [null, false, -PAUSE];
       el.style.display = "none";
       const setRank = (rank) => {
         const whole = Math.min(map.get("max_rank"), Math.max(1, rank));
@@ -51,8 +51,13 @@ export default () => {
         map.set("rank", whole);
         map.save_changes();
       };
+      /** Whether a hand is scrolling the page, and the scree has come under it. */
+      const isPassing = ({ timeStamp }) => timeStamp - passing < PAUSE;
+      const watch = (event) => {
+        if (!box?.contains(event.target) || isPassing(event)) passing = event.timeStamp;
+      };
       const roll = (event) => {
-        if (event.ctrlKey) return; // enlarges the page
+        if (event.ctrlKey || isPassing(event)) return; // with Ctrl it enlarges the page
         event.preventDefault();
         setRank(map.get("rank") + wheel.step(event));
       };
@@ -67,6 +72,7 @@ export default () => {
         if (isClosed) return;
         if (!el.isConnected) return requestAnimationFrame(listen); // not on the page yet
         box = el.closest(".endmember-scree");
+        document.addEventListener("wheel", watch, { capture: true, passive: true });
         box?.addEventListener("wheel", roll, { passive: false });
         box?.addEventListener("click", choose);
         requestAnimationFrame(() => setTimeout(() => !isClosed && model.send({ kind: "shown" }))); // once it is painted
@@ -74,6 +80,7 @@ export default () => {
       listen();
       return () => {
         isClosed = true;
+        document.removeEventListener("wheel", watch, { capture: true });
         box?.removeEventListener("wheel", roll);
         box?.removeEventListener("click", choose);
       };

@@ -102,9 +102,8 @@ class RankSelector(ipw.VBox):
         self._make_parts()
         super().__init__(self._arranged(), layout={"max_width": "1000px"})
         self._link()
-        self._show_weighting()
+        self._show_scaling()
         self._show_counts()
-        self._show_votes()
 
     def result(self):
         """Return the fitted :class:`PCA` at the chosen rank; its ``record_`` says what made it."""
@@ -208,7 +207,8 @@ class RankSelector(ipw.VBox):
 
     def _make_map(self):
         state = self.state
-        pixels, counts = state.pins()
+        factors = state.factors()
+        pixels, counts = state.pins(factors)
         self.scree, self.spectrum = ScreePlot(state.rank), SpectrumPlot(state.image)
         self.map = MapView(
             shape=state.shape,
@@ -228,6 +228,7 @@ class RankSelector(ipw.VBox):
                 "code": self.code,
                 "kernel": self.scaling,
             },
+            factors=pack_factors(factors),
             tools=["point", "rectangle", "lasso", "line"],
             layout={"min_width": "0"},
             pins={"pixels": pixels, "values": np.asarray(counts, dtype=np.float32).tobytes()},
@@ -310,9 +311,12 @@ class RankSelector(ipw.VBox):
             self.scree.move(self.state.rank)
 
     def _show_weighting(self, _=None):
+        self.map.factors = pack_factors(self.state.factors())
+        self._show_scaling()
+
+    def _show_scaling(self):
         self.scree.show(self.state.pca)
         self.page.ends = self.held_out.ends = self.scree.ends
-        self.map.factors = pack_factors(self.state.factors())
         self.map.code = self.state.to_code(rank="{rank}")
         self._show_votes()
         self._show_words()

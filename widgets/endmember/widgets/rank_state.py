@@ -217,8 +217,13 @@ class RankState(tl.HasTraits):
             return np.full(self.image.n_channels, np.nan)
         return marginals(self.image.spectra[rows])[1] / rows.size
 
-    def pins(self):
+    def pins(self, factors=None):
         """Return pixels worth a look, and their raw counts.
+
+        Parameters
+        ----------
+        factors : dict, optional
+            What :meth:`factors` returns, where it is known already.
 
         Returns
         -------
@@ -228,7 +233,8 @@ class RankState(tl.HasTraits):
         counts : ndarray of shape (n_pixels, n_channels)
             Their raw counts.
         """
-        pixels = list(dict.fromkeys([self._first_pixel(), *self._extremes(), *self._spread()]))
+        extremes = self._extremes(factors or self.factors())
+        pixels = list(dict.fromkeys([self._first_pixel(), *extremes, *self._spread()]))
         pixels = pixels[:N_PINS]
         return pixels, np.array([self.image.spectrum(*self._index(pixel)) for pixel in pixels])
 
@@ -404,10 +410,10 @@ class RankState(tl.HasTraits):
         pixels = np.argwhere(self._visible())
         return _as_pixel(pixels[((pixels - middle) ** 2).sum(axis=1).argmin()])
 
-    def _extremes(self):
+    def _extremes(self, factors):
         """Yield the pixels where each component above the noise is strongest, over a few pixels."""
         visible = self._visible()
-        scores = self.factors()["scores"][: self.pca.n_above_edge_].reshape(-1, *self.shape)
+        scores = factors["scores"][: factors["n_above"]].reshape(-1, *self.shape)
         for component in scores:
             smooth = uniform_filter(component, 3, mode="nearest")
             for sign in (1, -1):
