@@ -1,5 +1,6 @@
 """The cluster tuner in JupyterLab, by mouse and by keyboard, on two iron oxides."""
 
+import json
 import re
 
 import numpy as np
@@ -17,6 +18,7 @@ tuner = em.ClusterTuner(image, max_k=6)
 tuner
 """
 SHAPE = (96, 128)
+THEME = "config/lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings"
 WATCH = """(box) => {
   const before = document.querySelectorAll('.endmember-map canvas.data')[0];
   const pen = before.getContext('2d');
@@ -202,11 +204,82 @@ def test_k_is_painted_within_a_few_frames(tuner):
     assert p95 < 50
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_controls_have_names_in_both_themes(tuner, theme, shots):
-    tuner.page.emulate_media(color_scheme=theme)
+def test_names_that_are_typed_stand_everywhere(tuner):
+    tuner.type_k(3)
+    tuner.name_cluster(0, "rim")
+    tuner.name_cluster(2, "core")
+    named = ["rim", "cluster 1", "core"]
+    assert tuner.legend() == named
+    assert [row[0] for row in tuner.table()[1:]] == named
+    assert 'names = ["rim", "cluster 1", "core"]' in tuner.code()
+    assert all(name in tuner.means.inner_text() for name in named)
+    tuner.name_cluster(0, "")
+    tuner.name_cluster(2, "")
+    assert tuner.legend() == [f"cluster {k}" for k in range(3)]
+
+
+def test_a_resting_pointer_shows_the_counts_of_its_pixel(tuner, state):
+    tuner.point_at(70, 20, SHAPE)
+    tuner.page.wait_for_function("document.body.innerText.includes('pixel 70, 20')")
+    tuner.page.mouse.move(5, 5)
+    tuner.page.wait_for_function("!document.body.innerText.includes('pixel 70, 20')")
+
+
+def test_words_under_the_plane_are_those_of_its_features(tuner, state):
+    expected(state, 2)
+    plane = state.plane()
+    row, column = plane.bin_of((40, 40))
+    tuner.plane.scroll_into_view_if_needed()
+    tuner.page.mouse.move(*tuner.place(row, column, plane.shape, tuner.plane))
+    tuner.settle(200)
+    said = tuner.words.inner_text()
+    counts = {"Fe_Ka": plane.across, "O_Ka": plane.up}
+    at = {"Fe_Ka": column, "O_Ka": plane.shape[0] - 1 - row}
+    for name, value in re.findall(r"(\w+_Ka) ([\d.]+) counts", said):
+        steps = counts[name]
+        step = at[name] * steps.n // 96
+        width = (steps.ends[1] - steps.ends[0]) / steps.n
+        assert float(value) == pytest.approx(steps.ends[0] + (step + 0.5) * width, rel=1e-3)
+    n_pixels = int(plane.density()[row, column])
+    assert f"{n_pixels} pixel" in said
+    assert f"cluster {plane.clusters(2)[row, column]}" in said
+
+
+def test_settings_that_are_changed_quickly_end_with_the_last(tuner, state):
+    features, seed = tuner.page.get_by_label("features"), tuner.page.get_by_label("seed")
+    for name in ("all channels", "shares (L1)", "log-ratios", "principal components"):
+        features.select_option(name)
+    seed.fill("3")
+    seed.press("Enter")
+    features.select_option("lines")
+    seed.fill("0")
+    seed.press("Enter")
+    tuner.wait_until_idle()
+    np.testing.assert_array_equal(tuner.labels(LABEL_COLORS[:2]), expected(state, 2))
+    assert '"lines"' in tuner.code()
+    assert "seed=0" in tuner.code()
+
+
+@pytest.fixture(params=["JupyterLab Light", "JupyterLab Dark"])
+def theme(request, lab):
+    """The theme of JupyterLab, as a person's settings have it."""
+    settings = lab.folder.parent / THEME
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(json.dumps({"theme": request.param}))
+    yield request.param
+    settings.unlink()
+
+
+def test_the_controls_have_names_in_both_themes(lab, page, theme, shots):
+    lab.run(page, SHOW)
+    tuner = TunerPage(page)
+    page.locator(f"body[data-jp-theme-name='{theme}']").wait_for(state="attached")
+    tuner.wait_until_idle()
     for name in ("clusters", "seed", "smallest area"):
-        assert tuner.page.get_by_role("spinbutton", name=name).count() == 1
+        assert page.get_by_role("spinbutton", name=name).count() == 1
     for name in ("features", "algorithm", "normalisation", "criterion"):
-        assert tuner.page.get_by_label(name).count() == 1
-    tuner.page.screenshot(path=shots / f"tuner-{theme}.png")
+        assert page.get_by_label(name).count() == 1
+    shown = theme.split()[-1].lower()
+    page.screenshot(path=shots / f"tuner-{shown}.png")
+    tuner.words.scroll_into_view_if_needed()
+    page.screenshot(path=shots / f"tuner-{shown}-below.png")
