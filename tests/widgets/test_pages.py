@@ -37,6 +37,12 @@ MARKUP = "<script>alert(1)</script> {{state}} $x$ </title> \\1 &amp;"
 LIBRARIES = ["anywidget", "bqplot", "bqscales"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_else():
+    """Close what other files have left open: a page of everything would hold it too."""
+    Widget.close_all()
+
+
 @pytest.fixture
 def selector():
     """A small map of two materials, whose title is markup."""
