@@ -278,7 +278,7 @@ class RankSelector(ipw.VBox):
         tl.link((state, "beneath"), (self.under, "value"))
         self.rank.observe(self._take_rank, "value")
         self.scaling.observe(self._take_weighting, "value")
-        self.page.on_msg(self._begin)
+        self.page.on_msg(self._look_further)
         state.observe(self._show_rank, "rank")
         state.observe(self._show_weighting, "weighting")
         state.observe(self._show_counts, ["pixel", "hovered", "region"])
@@ -289,7 +289,7 @@ class RankSelector(ipw.VBox):
 
     # changes
 
-    def _begin(self, *_):
+    def _look_further(self, *_):
         """Do what takes longer once the page shows what is there."""
         if not self.state.is_measured:
             self.state.measure()
@@ -365,8 +365,3 @@ class RankSelector(ipw.VBox):
             return
         words = " ".join(filter(None, [votes.sentence(), votes.message]))
         self.verdict.say(words, kind="warning" if votes.is_doubtful else "status")
-
-
-def as_html(code):
-    """Show code as it is, whatever it holds."""
-    return f'<pre class="endmember-code">{escape(code)}</pre>'
