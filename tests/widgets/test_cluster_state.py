@@ -15,7 +15,7 @@ import endmember as em
 from endmember.core.cluster_recipe import Recipe
 from endmember.widgets.cluster_ladder import Ladder, inertia_of
 from endmember.widgets.cluster_plane import N_BINS, Plane, Steps
-from endmember.widgets.cluster_state import ClusterState
+from endmember.widgets.cluster_state import ClusterState, names_after
 from endmember.widgets.worker import Worker
 
 LINES = ["Fe_Ka", "O_Ka"]
@@ -555,3 +555,67 @@ def test_the_callers_counts_are_left_alone():
     counts.setflags(write=False)
     ClusterState(counts, max_k=2).result()
     np.testing.assert_array_equal(counts, before)
+
+
+# names
+
+
+def test_names_stay_with_the_pixels_that_they_were_given_to(state):
+    state.names = ["rim", "core"]
+    before = state.label_map()
+    state.restore({"features": "log-ratio", "normalisation": "spread"})
+    assert state.wait(60)
+    labels = state.label_map()
+    agreement = em.align_labels(labels, before)
+    for k, name in enumerate(state.shown_names()):
+        old = int(agreement[labels == k][0])
+        assert name == ["rim", "core"][old]
+    state.k = 3
+    assert set(state.shown_names()) == {"rim", "core", "cluster 2"}
+
+
+def test_names_of_clusters_that_are_gone_are_not_given_to_others():
+    before = np.repeat([0, 1, 2], 10)[None]
+    after = np.tile([0, 1, 2], 10)[None]
+    names = ["rim", "core", "crack", "cluster 3"]
+    assert names_after(before, after, names) == [f"cluster {k}" for k in range(4)]
+    swapped = np.repeat([2, 0, 1], 10)[None]
+    assert names_after(before, swapped, names) == ["core", "crack", "rim", "cluster 3"]
+
+
+def test_names_that_are_restored_are_those_of_the_new_settings(state):
+    state.names = ["rim", "core"]
+    state.restore({"features": "log-ratio", "names": ["a", "b"]})
+    assert state.wait(60)
+    assert state.shown_names() == ["a", "b"]
+
+
+def test_names_are_filled_in_and_too_many_are_refused(state):
+    state.names = [" rim ", ""]
+    assert state.names == ["rim", "cluster 1", "cluster 2", "cluster 3"]
+    with pytest.raises(tl.TraitError, match="names are 5, but there are at most 4 clusters"):
+        state.names = list("abcde")
+
+
+def test_the_record_of_a_result_is_replayed(state, scene):
+    state.restore({"k": 3, "features": "l1", "min_area": 3, "names": ["a", "b", "c"]})
+    result = state.result()
+    again = em.replay(result.record.to_json(), scene.image)
+    np.testing.assert_array_equal(again.labels, result.labels)
+    np.testing.assert_array_equal(again.spectra.means, result.spectra.means)
+    assert again.ratios == result.ratios
+    assert again.names == result.names == ("a", "b", "c")
+    names = {"image": scene.image}
+    exec(result.record.to_code(), names)
+    np.testing.assert_array_equal(names["labels"], result.labels)
+
+
+def test_hidden_numbers_do_not_keep_the_counts_from_being_halved(masked):
+    state = ClusterState(masked, max_k=2, compute=False)
+    state.held_out = True
+    labels = state.result().labels
+    assert (labels[[0, 6]] == -1).all()
+    names = {"image": masked}
+    code = state.to_code().splitlines()
+    exec("\n".join(line for line in code if not line.startswith("image =")), names)
+    np.testing.assert_array_equal(names["labels"], labels)

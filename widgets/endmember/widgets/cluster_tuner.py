@@ -543,6 +543,8 @@ def words_of(status, message):
 
 def axis_html(name, unit, ends, arrow):
     """Name an axis of the plane, and what its ends stand for."""
+    if unit == "counts":
+        ends = np.ceil(ends[0]), np.floor(ends[1])  # steps of whole counts end between them
     low, high = (f"{end:.4g}" for end in ends)
     return f"{arrow} {escape(name)}, from {low} to {high} {unit}".rstrip()
 
