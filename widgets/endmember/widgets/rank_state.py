@@ -77,17 +77,7 @@ class RankState(tl.HasTraits):
     alike = tl.Dict()
 
     def __init__(self, data, *, max_rank=MAX_RANK, weighting="biwhiten"):
-        image = as_spectrum_image(data.image if isinstance(data, Scene) else data)
-        if len(image.navigation_shape) > 2:
-            raise ValueError(
-                f"data have {len(image.navigation_shape)} navigation axes; a map has rows and "
-                "columns. Choose one of them, for example em.SpectrumImage(counts[0], image.axis)."
-            )
-        if image.is_lazy:
-            image = image.to_sparse()
-        if not isinstance(max_rank, (int, np.integer)) or max_rank < 1:
-            raise ValueError(f"max_rank is {max_rank!r}; pass a whole number from 1 up.")
-        self.image = image
+        self.image = image = checked_image(data, max_rank, weighting)
         self.shape = (1, *image.navigation_shape)[-2:]
         self.max_rank = int(min(max_rank, image.n_pixels, image.n_channels))
         self.worker = Worker()
@@ -96,7 +86,7 @@ class RankState(tl.HasTraits):
         self._fitted = {}
         super().__init__()
         self.votes = RankVotes(image, most=self.max_rank)
-        self._choose_first(weighting)
+        self.weighting = weighting  # or the other one, where this one is refused
         self.rank = self.suggested_rank
         self.pixel = self._first_pixel()
 
@@ -375,11 +365,6 @@ class RankState(tl.HasTraits):
             return "poisson"
         return weighting
 
-    def _choose_first(self, weighting):
-        if weighting not in WEIGHTINGS:
-            raise ValueError(f"weighting is {weighting!r}; choose one of {WEIGHTINGS}.")
-        self.weighting = weighting  # or the other one, where this one is refused
-
     def _words(self, pca):
         """Say what is worth knowing of the counts under a scaling."""
         return " ".join(filter(None, [self._of_counts, self._left_out(pca)]))
@@ -466,6 +451,31 @@ class RankState(tl.HasTraits):
 
     def _index(self, pixel):
         return pixel[-len(self.image.navigation_shape) :]
+
+
+def checked_image(data, max_rank=MAX_RANK, weighting="biwhiten"):
+    """Return data as a map in memory; refuse what is none, and settings that cannot be.
+
+    Parameters
+    ----------
+    data, max_rank, weighting
+        As :class:`RankState` takes them.
+
+    Returns
+    -------
+    SpectrumImage
+    """
+    if not isinstance(max_rank, (int, np.integer)) or max_rank < 1:
+        raise ValueError(f"max_rank is {max_rank!r}; pass a whole number from 1 up.")
+    if weighting not in WEIGHTINGS:
+        raise ValueError(f"weighting is {weighting!r}; choose one of {WEIGHTINGS}.")
+    image = as_spectrum_image(data.image if isinstance(data, Scene) else data)
+    if len(image.navigation_shape) > 2:
+        raise ValueError(
+            f"data have {len(image.navigation_shape)} navigation axes; a map has rows and "
+            "columns. Choose one of them, for example em.SpectrumImage(counts[0], image.axis)."
+        )
+    return image.to_sparse() if image.is_lazy else image
 
 
 def _as_pixel(index):
