@@ -2,6 +2,8 @@
 
 import ast
 import json
+import threading
+import time
 import zlib
 
 import numpy as np
@@ -9,6 +11,8 @@ import pytest
 import traitlets as tl
 
 import endmember as em
+from endmember.widgets import cluster_state
+from endmember.widgets.cluster_figure import cluster_figure
 from endmember.widgets.cluster_parts import N_POINTS
 from endmember.widgets.cluster_plots import ticks_between
 from endmember.widgets.cluster_tuner import ratio_words
@@ -131,6 +135,30 @@ def test_choosing_k_sends_neither_maps_nor_spectra_again(tuner):
         tuner.map.set_state({"rank": k})  # as the page does
         assert tuner.state.shown_k == k
     assert sent == []
+
+
+def test_the_chosen_number_of_clusters_is_sent_before_the_others(scene, monkeypatch):
+    sent, gate, warm = [], threading.Event(), cluster_state._Job._warm
+
+    def slow(self, ladder, is_stopped):
+        gate.wait(30)
+        warm(self, ladder, is_stopped)
+
+    monkeypatch.setattr(cluster_state._Job, "_warm", slow)
+    tuner = em.ClusterTuner(scene.image, max_k=4)
+    tuner.map.observe(lambda change: sent.append(change["new"]["n_labels"]), "label_sets")
+    for _ in range(1000):
+        if tuner.state.shown_k and tuner.map.label_sets:
+            break
+        time.sleep(0.01)
+    assert tuner.map.label_sets["n_labels"] == tuner.links.bands_of["n_labels"] == [0, 2, 0, 0]
+    assert tuner.table.rows[0] is None
+    assert len(tuner.table.rows[1]) == 2
+    np.testing.assert_array_equal(shown_labels(tuner.map), tuner.state.label_map())
+    gate.set()
+    assert tuner.state.wait(60)
+    assert tuner.map.label_sets["n_labels"] == tuner.links.bands_of["n_labels"] == [1, 2, 3, 4]
+    assert len(sent) == 2
 
 
 def test_a_page_that_is_further_is_not_pulled_back(tuner):
@@ -445,6 +473,14 @@ def test_a_picture_has_the_colours_of_the_map(tuner, tmp_path):
         rgb = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
         painted = (picture == rgb).all(axis=-1).sum()
         assert painted > 300 * n_pixels  # every pixel of this map is drawn on many of the picture
+
+
+def test_a_picture_has_the_names_of_the_clusters_as_they_are(tuner):
+    tuner.state.names = ["$x_1", "rim"]
+    axes = cluster_figure(tuner.state).axes[1]
+    legend = axes.get_legend().get_texts()
+    assert [text.get_text() for text in legend] == ["$x_1", "rim"]
+    assert not any(text.get_parse_math() for text in legend)
 
 
 @pytest.mark.parametrize(

@@ -71,16 +71,17 @@ def _draw_map(axes, state):
 
 
 def _draw_spectra(axes, state):
-    found, axis = state.mean_spectra(), state.image.axis
+    found, axis, names = state.mean_spectra(), state.image.axis, state.shown_names()
     for k, mean in enumerate(found.means):
         color, error = LABEL_COLORS[k], 2 * np.nan_to_num(found.stderr_scatter[k])
-        axes.plot(axis, mean, color=color, lw=1.1, label=f"cluster {k}")
+        axes.plot(axis, mean, color=color, lw=1.1, label=printable(names[k]))
         axes.fill_between(axis, mean - error, mean + error, color=color, alpha=0.25, lw=0)
     axes.margins(x=0)
     axes.set_xlabel(printable(state.image.signal_axis.label()), **PLAIN)
     half = " (held-out half)" if state.ladder.recipe.held_out else ""
     axes.set_ylabel(f"counts a pixel{half}")
-    axes.legend(frameon=False, fontsize=9)
+    for text in axes.legend(frameon=False, fontsize=9).get_texts():
+        text.set_parse_math(False)
 
 
 def _draw_curve(axes, state):
@@ -115,4 +116,5 @@ def _write_ratios(place, state):
         words = "no counts" if ratio is None else f"{ratio[0]:.4f} ± {ratio[1]:.4f}"
         y = 0.8 - 0.1 * row["cluster"]
         place.text(0.04, y, "■", size=12, va="top", color=LABEL_COLORS[row["cluster"]])
-        place.text(0.12, y, f"{row['cluster']}:  {words}", size=10, va="top")
+        name = printable(state.names[row["cluster"]])
+        place.text(0.12, y, f"{name}:  {words}", size=10, va="top", **PLAIN)

@@ -177,12 +177,11 @@ class ClusterLinks(Follower):
             For 1, 2, ... clusters; None where they are not known yet.
         """
         starts = np.unique(np.linspace(0, axis.size, N_STEPS + 1).astype(int))[:-1]
-        known = [found for found in every if found is not None]
-        bands = [_bands(found, starts) for found in known]
+        bands = [_bands(found, starts) for found in every if found]
         along = axis[starts].astype(np.float64)
         along[-1] = axis[-1]
         self.bands_of = {
-            "n_labels": [len(each) for each in bands],
+            "n_labels": [len(found.means) if found else 0 for found in every],
             "x": np.concatenate([along, along[::-1]]).tobytes(),
             "y": np.concatenate(bands).astype(np.float32).tobytes() if bands else b"",
         }

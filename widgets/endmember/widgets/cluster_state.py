@@ -218,32 +218,30 @@ class ClusterState(tl.HasTraits):
         """The smallest area on the map that is shown."""
         return self._shown[1]
 
-    @property
-    def n_made(self):
-        """For how many numbers of clusters maps and spectra are made, without a gap."""
-        ladder, n = self._found(), 0
-        while n < ladder.n_found and ladder.holds(n + 1, self._shown[1]):
-            n += 1
-        return n
+    def made_ks(self):
+        """Return for which numbers of clusters maps and spectra are made."""
+        ladder = self._found()
+        ks = range(1, ladder.n_found + 1)
+        return [k for k in ks if ladder.holds(k, self._shown[1])]
 
     def shown_names(self):
         """Return the names of the clusters that are shown."""
         return self.names[: self.shown_k]
 
     def steps_up(self):
-        """Return the maps and the mean spectra for 1, 2, ... clusters, as far as they are made.
+        """Return the maps and the mean spectra for 1, 2, ... clusters.
 
         Returns
         -------
-        maps : ndarray of int, shape (n, rows, columns)
-            Clusters; -1 where pixels are hidden.
-        spectra : list of MeanSpectra
+        maps : list of ndarray of int, shape (rows, columns), or None
+            Clusters, -1 where pixels are hidden; None where a map is not made yet.
+        spectra : list of MeanSpectra or None
             Those of every map.
         """
         ladder, min_area = self._found(), self._shown[1]
-        ks = range(1, self.n_made + 1)
-        maps = [ladder.label_map(k, min_area) for k in ks]
-        return np.array(maps).reshape(-1, *self.shape), [ladder.means(k, min_area) for k in ks]
+        made, ks = set(self.made_ks()), range(1, ladder.n_found + 1)
+        maps = [ladder.label_map(k, min_area) if k in made else None for k in ks]
+        return maps, [ladder.means(k, min_area) if k in made else None for k in ks]
 
     def curve(self):
         """Return the chosen criterion for k = 1, 2, ...: values, errors, and the k it prefers."""

@@ -63,8 +63,10 @@ class ClusterTuner(ipw.VBox):
 
     Choose features, an algorithm and the number of clusters; the map, the mean spectra, the
     silhouettes and the ratios of two lines follow. Clusters for every number of them are found in
-    the background. With held-out counts, clusters are found on one half of the counts and judged
-    by the other: a split that the noise made is gone there.
+    the background; those that are found are in the page, which shows another number of them at
+    once, whatever Python does. With held-out counts, clusters are found on one half of the counts
+    and judged by the other: a split that the noise made is gone there. Clusters can be given names
+    in the table; the map and the mean spectra can be saved as CSV, under these names.
 
     Parameters
     ----------
@@ -92,6 +94,9 @@ class ClusterTuner(ipw.VBox):
     >>> tuner = em.ClusterTuner(scene.image, max_k=3)
     >>> tuner.label_map().shape
     (24, 24)
+    >>> tuner.state.names = ["haematite", "magnetite"]
+    >>> sorted(tuner.result().masks())
+    ['haematite', 'magnetite']
     """
 
     value = tl.Int(2, min=1)
@@ -423,13 +428,14 @@ class ClusterTuner(ipw.VBox):
     def _send_clusters(self):
         """Send maps, spectra and tables for every number of clusters, where there are others."""
         state = self.state
-        maps, spectra = state.steps_up()
-        made = (id(state.ladder), state.shown_min_area, len(maps), state.ladder.is_whole)
-        if made == self._sent or not len(maps):
+        ks = tuple(state.made_ks())
+        made = (id(state.ladder), state.shown_min_area, ks, state.ladder.is_whole)
+        if made == self._sent or not ks:
             return
         self._sent = made
+        maps, spectra = state.steps_up()
         half = ", found on one half of the counts" if state.ladder.recipe.held_out else ""
-        axis, means = state.image.axis, [full(found.means) for found in spectra]
+        axis, means = state.image.axis, [found and np.nan_to_num(found.means) for found in spectra]
         with self.map.hold_sync():
             self.map.set_label_sets(
                 self._of_every_k(maps),
@@ -438,7 +444,7 @@ class ClusterTuner(ipw.VBox):
                 spectra=(axis, self._of_every_k(means)),
             )
             self.map.caption = "{rank} cluster{s}" + half
-        self.means.fit(spectra)
+        self.means.fit([found for found in spectra if found])
         self.links.show(axis, self._of_every_k(spectra))
         half = " of the held-out half" if half else ""
         self.heading.value = f"mean spectra{half} {OF_MEANS}"
@@ -462,10 +468,11 @@ class ClusterTuner(ipw.VBox):
         if state.ratio is not None:
             self.above.value, self.below.value = state.ratio
         if state.shown_k:
-            ks = range(1, state.n_made + 1)
+            made, ks = set(state.made_ks()), range(1, state.ladder.n_found + 1)
             with self.table.hold_sync():
                 self.table.heads = heads_of(state)
-                self.table.rows = self._of_every_k([cells_of(state, k) for k in ks])
+                rows = [cells_of(state, k) if k in made else None for k in ks]
+                self.table.rows = self._of_every_k(rows)
 
     def _show_judgement(self):
         state = self.state
@@ -557,11 +564,6 @@ def sides_of(state, plane):
         {"name": name, "unit": unit, "low": s.ends[0], "high": s.ends[1], "n": s.n, "cells": N_BINS}
         for name, s in sides
     ]
-
-
-def full(means):
-    """Return mean spectra with zeros for clusters of which nothing is left."""
-    return np.nan_to_num(means)
 
 
 def heads_of(state):
