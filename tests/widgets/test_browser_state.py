@@ -325,6 +325,13 @@ def test_more_components_than_can_be_told_apart_are_cut_and_told_of(image):
     assert_code_makes(state, counts=image.counts, axis=image.axis, mask=image.mask)
 
 
+def test_a_scene_stands_for_its_image_here_and_for_its_regions():
+    scene = em.datasets.load("mixture")
+    state = BrowserState(em.PCA(2).fit(scene.image), scene)
+    assert state.image is scene.image
+    assert state.regions is regions_of(scene) is regions_of(scene.image)
+
+
 def test_one_component_of_a_tiny_map_is_a_result():
     for shape in [(1, 2, 8), (4, 1, 2)]:
         counts = np.random.default_rng(0).poisson(9.0, size=shape) + 1

@@ -222,6 +222,15 @@ def test_another_source_of_regions_may_be_kept(image):
     assert view.highlight == b""
 
 
+def test_a_panel_may_leave_the_spectrum_to_others(image):
+    view = MapView(shape=(ROWS, COLUMNS))
+    panel = RegionPanel(regions_of(image), view, has_spectrum=False)
+    keep(panel, "corner", CORNER)
+    assert panel.plots.children == ()
+    keep(panel, "across", {"kind": "line", "points": [[0, 1], [8, 5]], "width": 3})
+    assert panel.plots.children == (panel.profile,)
+
+
 def test_a_closed_panel_leaves_the_list(image):
     panel, other = panel_on(image), panel_on(image)
     keep(panel, "corner", CORNER)

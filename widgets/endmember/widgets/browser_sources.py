@@ -16,6 +16,7 @@ from endmember.core.estimators import CountsEstimator
 from endmember.core.makers import check_replayable
 from endmember.core.record_code import spelled
 from endmember.core.sources import as_spectrum_image
+from endmember.datasets.scene import Scene
 
 MOST = 12  # components that a list and a plot can tell apart
 ACCEPTED = (
@@ -72,7 +73,7 @@ def source_of(result, image):
             f"image is missing: {type(result).__name__} does not hold its counts. Pass them, as "
             "in em.ComponentBrowser(estimator, image)."
         )
-    image = as_spectrum_image(image)
+    image = as_spectrum_image(image.image if isinstance(image, Scene) else image)
     if len(image.navigation_shape) > 2:
         raise ValueError(
             f"image has {len(image.navigation_shape)} navigation axes; a map has rows and columns. "

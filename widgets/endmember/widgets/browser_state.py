@@ -119,7 +119,7 @@ class BrowserState(tl.HasTraits):
     result : estimator, Decomposition, Bootstrap, HyperSpy signal, or pair of arrays
         A fitted estimator; a signal after ``decomposition()``; or ``(components, maps)`` of shapes
         (n_components, n_channels) and (rows, columns, n_components).
-    image : SpectrumImage, or what :func:`as_spectrum_image` takes, optional
+    image : SpectrumImage, Scene, or what :func:`as_spectrum_image` takes, optional
         Counts that it was found in. A Decomposition and a signal bring theirs, arrays do without.
     beside : optional
         A second result of any of these kinds, of the same pixels and channels.

@@ -49,7 +49,7 @@ class ComponentBrowser(ipw.VBox):
     result : estimator, Decomposition, Bootstrap, HyperSpy signal, or pair of arrays
         A fitted estimator; a signal after ``decomposition()``; or ``(components, maps)`` of shapes
         (n_components, n_channels), in counts, and (rows, columns, n_components), dimensionless.
-    image : SpectrumImage, or what :func:`as_spectrum_image` takes, optional
+    image : SpectrumImage, Scene, or what :func:`as_spectrum_image` takes, optional
         Counts that it was found in. A Decomposition and a signal bring theirs, arrays do without.
     beside : optional
         A second result of any of these kinds, of the same pixels and channels: each component is
@@ -227,7 +227,8 @@ class ComponentBrowser(ipw.VBox):
         self.region_plot = PartsPlot(*axis, [], has_counts=has_counts)
         self.code = CodeField()
         self._make_maps()
-        self.regions = RegionPanel(state.regions, self.map, drawn=state.drawn, highlights=False)
+        own = {"highlights": False, "has_spectrum": False}  # they are shown with their model
+        self.regions = RegionPanel(state.regions, self.map, drawn=state.drawn, **own)
         self._make_links()
 
     def _make_maps(self):

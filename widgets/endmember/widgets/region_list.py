@@ -17,6 +17,7 @@ import numpy as np
 import traitlets as tl
 
 from endmember.core.sources import as_spectrum_image
+from endmember.datasets.scene import Scene
 from endmember.widgets.region_sums import (
     line_weights,
     profile_along,
@@ -41,11 +42,12 @@ def regions_of(data):
 
     Parameters
     ----------
-    data : SpectrumImage, HyperSpy signal or array of shape (*navigation_shape, n_channels)
-        Counts with one or two navigation axes. They are known by the memory that they live in:
-        an array or a signal that is wrapped twice is the same data, whatever its mask or title; a
-        crop, a copy and other counts are not. Array forms that have to be copied to be wrapped
-        (a part of a map, falling byte order) are other data each time: wrap those once.
+    data : SpectrumImage, Scene, HyperSpy signal or array of shape (*navigation_shape, n_channels)
+        Counts with one or two navigation axes; of a scene its image. They are known by the memory
+        that they live in: an array or a signal that is wrapped twice is the same data, whatever
+        its mask or title; a crop, a copy and other counts are not. Array forms that have to be
+        copied to be wrapped (a part of a map, falling byte order) are other data each time: wrap
+        those once.
 
     Returns
     -------
@@ -63,6 +65,7 @@ def regions_of(data):
     >>> int(regions.mask("corner").sum()), regions_of(image) is regions
     (20, True)
     """
+    data = data.image if isinstance(data, Scene) else data
     image = as_spectrum_image(data)
     with _lock:
         key = _place_of(image)

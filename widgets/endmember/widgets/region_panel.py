@@ -37,6 +37,8 @@ class RegionPanel(ipw.VBox):
     highlights : bool, default=True
         Whether the panel lets the pixels of a chosen mask stand out on the map; otherwise whoever
         owns the map does.
+    has_spectrum : bool, default=True
+        Whether the sum spectrum of the chosen region is drawn.
 
     Attributes
     ----------
@@ -61,10 +63,10 @@ class RegionPanel(ipw.VBox):
 
     _listens = False
 
-    def __init__(self, regions, map_view, *, drawn=None, highlights=True):
+    def __init__(self, regions, map_view, *, drawn=None, highlights=True, has_spectrum=True):
         self.regions, self.map = regions, map_view
         self._drawn = drawn or (lambda: self.map.region)
-        self._highlights = highlights
+        self._highlights, self._has_spectrum = highlights, has_spectrum
         self._is_showing = False
         self._put = {}  # the region that this panel has put on the map,
         self._has_highlight = False  # and whether it has let pixels stand out
@@ -227,8 +229,10 @@ class RegionPanel(ipw.VBox):
         regions, plots = self.regions, []
         is_line = False
         if regions.chosen and regions.image is not None:
-            self.spectrum.show(regions.sums(regions.chosen).spectrum, regions.chosen)
-            plots, is_line = [self.spectrum], regions.regions[regions.chosen]["kind"] == "line"
+            is_line = regions.regions[regions.chosen]["kind"] == "line"
+            if self._has_spectrum:
+                self.spectrum.show(regions.sums(regions.chosen).spectrum, regions.chosen)
+                plots = [self.spectrum]
         if is_line:
             try:
                 self.profile.show(regions.profile(regions.chosen))
