@@ -2,10 +2,12 @@
 
 import csv
 import io
+import json
 
 import numpy as np
 import pytest
 from component_page import ComponentPage
+from test_accessibility import AXE, PREPARE, THEME, grave_faults
 
 import endmember as em
 
@@ -19,6 +21,14 @@ iron, magnesium = em.line_maps(image, ["Fe_Ka", "Mg_Ka"]).values()
 maps = [MapView(iron, caption="Fe"), MapView(magnesium, caption="Mg")]
 panels = [RegionPanel(regions_of(image), view) for view in maps]
 ipw.VBox([ipw.VBox(pair) for pair in zip(maps, panels)])
+"""
+FULL = """
+browser = em.ComponentBrowser(em.decompose(image, em.NMF(4, random_state=0)))
+regions = browser.state.regions
+regions.keep("across", {"kind": "line", "points": [[4, 4], [20, 30]], "width": 3})
+regions.keep("corner", {"kind": "rectangle", "points": [[0, 0], [6, 9]]})
+regions.chosen = "across"
+browser
 """
 ROWS = (20, 60)
 COLUMNS = (30, 90)
@@ -112,6 +122,22 @@ def test_a_line_has_a_profile(regions, diamond, shots):
     table = np.loadtxt(io.StringIO(held.decode()), delimiter=",", skiprows=1)
     iron = em.line_maps(diamond, ["Fe_Ka"])["Fe_Ka"]
     np.testing.assert_allclose(table[:, 4], iron[60, 30:111])
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_axe_finds_no_grave_fault_in_a_full_panel(lab, page, theme, shots):
+    settings = lab.folder.parent / THEME
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(json.dumps({"theme": theme}))
+    lab.run(page, PREPARE, FULL)
+    page.locator(f"body[data-jp-theme-name='{theme}']").wait_for(state="attached")
+    page.add_script_tag(path=AXE)
+    page.get_by_role("listbox", name="regions").scroll_into_view_if_needed()
+    faults, n_passed = grave_faults(page, 1)
+    page.screenshot(path=shots / f"regions-{theme.split()[-1].lower()}.png")
+    settings.unlink()
+    assert n_passed > 20
+    assert faults == [], json.dumps(faults, indent=1)
 
 
 def test_all_of_it_works_by_keyboard_alone(regions, diamond):
