@@ -9,7 +9,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 from map_page import MapPage, show_saved
-from test_latency import WATCH, meets_in_a_round
+from map_stopwatch import WATCH, meets_in_a_round, press_in_turn
 
 from endmember.widgets import MapView
 
@@ -93,17 +93,8 @@ def test_linked_frames_move_together_and_are_painted_at_once(show_box):
     page = shown.page
     page.evaluate(WATCH, ["keydown", ".endmember-map .caption", 1, None])
     shown.stage.focus()
-
-    def scrub():
-        page.evaluate("window.timings.length = 0")
-        for i in range(100):
-            page.keyboard.press("." if i // 4 % 2 == 0 else ",")
-            page.wait_for_timeout(30)
-        timings = page.evaluate("window.timings")
-        assert len(timings) > 60
-        return timings
-
-    assert meets_in_a_round("two linked frames", scrub, lambda _, event: event < 50)
+    scrub = partial(press_in_turn, page, [".", ","])
+    assert meets_in_a_round("two linked frames", page, scrub, lambda _, event: event < 50)
 
 
 def make_pair(finer=3):
