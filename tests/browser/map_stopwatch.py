@@ -48,9 +48,7 @@ def meets_in_a_round(name, page, act, is_met, fewest=60):
     """
     for i in range(ROUNDS):
         handler, event = measured(page, act, fewest)
-        print(
-            f"\\n{name}, round {i + 1}: p95 {handler:.1f} ms from handler, {event:.1f} from event"
-        )
+        print(f"\n{name}, round {i + 1}: p95 from handler {handler:.1f} ms, event {event:.1f} ms")
         if is_met(handler, event):
             return True
     return False
