@@ -296,6 +296,7 @@ class Core {
   }
 
   close() {
+    this.isClosed = true;
     for (const [name, act] of this.heard) this.model.off(name, act);
     clearTimeout(this.saving);
     this.marks.close();

@@ -15,7 +15,7 @@ class Scale {
     const references = this.model.get("compared");
     const found = references.map((name) => this.model.widget_manager.get_model(name.replace("IPY_MODEL_", "")));
     const peers = await Promise.all(found);
-    if (references !== this.model.get("compared")) return; // others by now
+    if (this.core.isClosed || references !== this.model.get("compared")) return; // others by now
     this.peers = peers;
     peers.forEach((peer) => peer.on("change:suggested", () => this.core.soon("repaint"), this));
     this.core.soon("repaint");
