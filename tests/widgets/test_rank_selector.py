@@ -246,6 +246,25 @@ def test_counts_of_a_region_are_sent_with_it_and_fit_the_scale(selector, image):
     assert ends_of(selector.spectrum) == before
 
 
+def test_what_cannot_be_is_refused_before_any_work(image):
+    with pytest.raises(ValueError, match="max_rank is 0"):
+        em.RankSelector(image, max_rank=0)
+    with pytest.raises(ValueError, match="weighting is 'none'"):
+        em.RankSelector(image, weighting="none")
+    with pytest.raises(ValueError, match="data have 3 navigation axes"):
+        em.RankSelector(np.ones((3, 4, 5, 6)))
+
+
+def test_a_closed_selector_asks_nothing_and_leaves_the_regions(image):
+    selector = em.RankSelector(image, max_rank=6)
+    regions = selector.regions.regions
+    selector.ask()
+    selector.close()
+    assert selector.state.votes.status == "stale"
+    heard = [f for found in regions._trait_notifiers.values() for f in found.get("change", [])]
+    assert not any(getattr(f, "__self__", None) is selector.regions for f in heard)
+
+
 # votes
 
 

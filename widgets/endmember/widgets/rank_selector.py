@@ -19,7 +19,7 @@ from endmember.widgets.pixels import check_inside
 from endmember.widgets.plain_keys import PlainKeys
 from endmember.widgets.rank_figure import save_figure
 from endmember.widgets.rank_parts import HeldOutPlot, RankNote, RankPage, VoteList
-from endmember.widgets.rank_state import MAX_RANK, WEIGHTINGS, RankState
+from endmember.widgets.rank_state import MAX_RANK, WEIGHTINGS, RankState, checked_image
 from endmember.widgets.region_list import regions_of
 from endmember.widgets.region_panel import RegionPanel
 from endmember.widgets.scree_plot import ScreePlot
@@ -96,14 +96,21 @@ class RankSelector(ipw.VBox):
     residual = tl.Enum(list(RESIDUALS.values()), "leading")
 
     def __init__(self, data, *, max_rank=MAX_RANK, weighting="biwhiten"):
-        self.state = RankState(data, max_rank=max_rank, weighting=weighting)
+        settings = {"max_rank": max_rank, "weighting": weighting}
+        image = checked_image(data, **settings)
+        super().__init__(layout={"max_width": "1000px"})
+        self._fill(RankState(image, **settings))
+
+    def _fill(self, state):
+        """Show what a state knows."""
+        self.state = state
         self._make_controls()
         self._make_map()
         self._make_parts()
-        super().__init__(self._arranged(), layout={"max_width": "1000px"})
         self._link()
         self._show_scaling()
         self._show_counts()
+        self.children = self._arranged()
 
     def result(self):
         """Return the fitted :class:`PCA` at the chosen rank; its ``record_`` says what made it."""
@@ -140,6 +147,14 @@ class RankSelector(ipw.VBox):
     def wait(self, seconds=None):
         """Wait until nothing runs in the background; return whether that is so."""
         return self.state.wait(seconds)
+
+    def close(self):
+        """Stop what runs, and leave the regions, which other widgets may still show."""
+        if "regions" in vars(self):  # else it was never whole
+            self.state.votes.cancel()
+            self.state.worker.cancel()
+            self.regions.close()
+        super().close()
 
     def save(self, path, *, scripts="inside"):
         """Write what the selector shows: a page that answers without Python, or a picture.

@@ -31,6 +31,7 @@ class Row {
     const { rule, rank: said } = this.vote;
     this.button.textContent = said ?? "–";
     this.button.disabled = said === null || said > maxRank;
+    this.button.title = said > maxRank ? `The handle goes to ${maxRank}: make the selector with a higher max_rank.` : "";
     this.button.setAttribute("aria-pressed", String(said === rank));
     this.button.setAttribute("aria-label", said === null ? `${rule} has no answer` : `${rule}: rank ${said}`);
   }
