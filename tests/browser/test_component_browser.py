@@ -153,6 +153,16 @@ def test_a_person_points_draws_and_reads(browser, state, diamond, maps, shots):
         error = values.std(ddof=1) / np.sqrt(values.size)
         assert float(cells[3 * k + 1]) == pytest.approx(values.mean(), rel=6e-3)
         assert float(cells[3 * k + 2]) == pytest.approx(error, rel=6e-3)
+    page.mouse.move(5, 5)  # nothing is pointed at: what is shown is the mean
+    browser.settle()
+    np.testing.assert_allclose(browser.shares(), maps[:, mask].mean(axis=1), rtol=6e-3, atol=1e-3)
+    assert browser.words().startswith("mean of the lasso: ")
+    means = maps[:, mask].mean(axis=1)[:, None] * state.components
+    counts = diamond.sum_spectrum(mask) / mask.sum()
+    np.testing.assert_allclose(browser.curve("counts", diamond.axis), counts, atol=0.01)
+    for k, part in enumerate(means):
+        drawn = browser.curve(k, diamond.axis)
+        np.testing.assert_allclose(drawn, part, atol=0.003 * means.sum(axis=0).max())
     page.screenshot(path=shots / "browser-lasso.png")
 
     browser.draw("Rectangle", [(10, 10), (40, 80)], (N_BINS, N_BINS), which=1)

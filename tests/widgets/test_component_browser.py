@@ -166,6 +166,12 @@ def test_raw_counts_of_a_place_are_sent_and_what_its_parts_follow_from(browser, 
         sent = browser.map.counts
         assert tuple(sent["pixel"]) == pixel
         np.testing.assert_array_equal(np.frombuffer(sent["values"], "f4"), image.counts[pixel])
+    browser.state.hovered = None
+    browser.map.region = CORNER
+    sent = browser.map.counts
+    assert sent["region"] == CORNER
+    inside = image.counts[:3, 6:9].reshape(9, -1).mean(axis=0)
+    np.testing.assert_array_equal(np.frombuffer(sent["values"], "f4"), inside.astype("f4"))
     plot = browser.place
     assert [part.colors[0] for part in plot.parts] == browser.palette
     assert (plot.counts.labels, plot.model.labels) == (["raw counts"], ["model"])

@@ -225,6 +225,8 @@ class ComponentBrowser(ipw.VBox):
         self.spectra = ComponentPlot(*axis, self.palette, **more)
         self.place = PartsPlot(*axis, self.palette, ends=state.ends(), has_counts=has_counts)
         self.region_plot = PartsPlot(*axis, [], has_counts=has_counts)
+        self.spectra.add_class("endmember-components")
+        self.place.add_class("endmember-place")
         self.code = CodeField()
         self._make_maps()
         own = {"highlights": False, "has_spectrum": False}  # they are shown with their model
@@ -373,7 +375,7 @@ class ComponentBrowser(ipw.VBox):
             (self._show_layers, ["names", "order", "signs"]),
             (self._show_choice, ["component", "view", "order", "hidden"]),
             (self._show_spectra, ["component", "names", "hidden", "signs", "heights", "elements"]),
-            (self._show_place, ["pixel", "hovered"]),
+            (self._show_place, ["pixel", "hovered", "region"]),
             (self._show_scatter, ["scatter", "names", "signs"]),
             (self._show_region, ["region", "scatter_region", "names", "order", "signs"]),
             (self._show_words, ["message"]),
@@ -543,11 +545,15 @@ class ComponentBrowser(ipw.VBox):
         return [p and (f"{p.number} of {name}", spectrum) for p, spectrum in found]
 
     def _show_place(self, _=None):
-        """Send the raw counts of the probed pixel; all else of it the page works out."""
+        """Send raw counts of what is probed; all else of it the page works out."""
         state = self.state
-        counts = np.zeros(state.axis.size) if state.image is None else state.counts()
-        sent = np.asarray(counts, dtype=np.float32)
-        self.map.counts = {"pixel": list(state.probed), "values": sent.tobytes()}
+        if state.region and state.hovered is None:
+            probed, counts = {"region": state.region}, state.region_spectrum()
+        else:
+            probed, counts = {"pixel": list(state.probed)}, state.counts()
+        if counts is None:  # there are none: of arrays, or of hidden pixels
+            counts = np.full(state.axis.size, np.nan)
+        self.map.counts = {**probed, "values": np.asarray(counts, dtype=np.float32).tobytes()}
 
     def _show_scatter(self, _=None):
         state = self.state

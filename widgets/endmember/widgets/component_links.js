@@ -25,7 +25,7 @@ class Links {
     this.on(map, ["shown"], () => this.takeShown(map));
     this.on(map, ["visible"], () => this.takeVisible(map));
     this.on(map, ["rank"], () => queueMicrotask(() => this.takeStep()));
-    this.on(map, ["hovered", "pixel"], () => this.follow());
+    this.on(map, ["hovered", "pixel", "region"], () => this.follow());
     this.on(map, ["highlight"], () => this.keepHighlight());
     this.curves.lines.forEach((line) => this.on(line, ["y"], () => this.drawFront()));
     if (scatter) {
@@ -232,31 +232,51 @@ class Links {
     return [Float64Array.from(kept, (c) => axis[c]), Float64Array.from(kept, (c) => values[c])];
   }
 
-  /** Let parts, words and the scatter be those of the pixel that is pointed at. */
-  follow() {
-    if (!this.isWhole) return;
-    const at = this.flat(this.probed);
-    const [isSeen, isShown] = [this.factors.heights[at] > 0, this.isShown];
-    this.curves.parts.forEach((line, k) => {
-      const visible = isSeen && isShown[k];
-      if (!visible) return this.put(line, { visible });
-      const [x, heights] = this.shapes[k];
-      const amount = this.factors.scores[k * this.factors.nPixels + at];
-      this.put(line, { visible, x, y: heights.map((height) => amount * height) });
-    });
-    this.tell(at, isSeen);
-    this.followBeside();
-    this.followOnScatter(at);
+  /** The region whose mean is shown, as on the map: while nothing is pointed at; else null. */
+  get region() {
+    const region = this.map.get("region");
+    return region.kind && !this.map.get("hovered") ? region : null;
   }
 
-  tell(at, isSeen) {
-    const [names, isShown, [row, column]] = [this.model.get("names"), this.isShown, this.probed];
-    const seen = isSeen ? this.order.filter((k) => isShown[k]) : [];
-    const said = seen.map((k) => `${short(this.score(k, at))} × ${names[k]}`);
+  /** How much of each component is in what is pointed at; null where that is left out. */
+  amounts() {
+    const { region, factors } = this;
+    if (!region) return factors.amountsAt(this.flat(this.probed));
+    const shape = this.map.get("shape");
+    if (this.inRegion?.region !== region) {
+      this.inRegion = { region, amounts: factors.amountsIn(spansOf(region, shape), shape[1]) };
+    }
+    return this.inRegion.amounts;
+  }
+
+  /** Let parts, words and the scatter be those of the place that is pointed at. */
+  follow() {
+    if (!this.isWhole) return;
+    const [amounts, isShown] = [this.amounts(), this.isShown];
+    this.curves.parts.forEach((line, k) => {
+      const visible = amounts !== null && isShown[k];
+      if (!visible) return this.put(line, { visible });
+      const [x, heights] = this.shapes[k];
+      this.put(line, { visible, x, y: heights.map((height) => amounts[k] * height) });
+    });
+    this.tell(amounts);
+    this.followBeside();
+    this.followOnScatter(this.flat(this.probed));
+  }
+
+  tell(amounts) {
+    const [names, isShown, units, signs] = [this.model.get("names"), this.isShown, this.model.get("units"), this.model.get("signs")];
+    const seen = amounts ? this.order.filter((k) => isShown[k]) : [];
+    const said = seen.map((k) => `${short(amounts[k] * units[k] * signs[k])} × ${names[k]}`);
     if (said.length && this.model.get("has_mean")) said.push("the mean");
     const model = said.join(" + ").replaceAll("+ -", "\u2212 ") || "no model here";
-    this.words = `row ${row}, column ${column}: ${model}`;
+    this.words = `${this.placeText()}: ${model}`;
     this.views.forEach((view) => (view.textContent = this.words));
+  }
+
+  placeText() {
+    const { region, probed } = this;
+    return region ? `mean of the ${region.kind}` : `row ${probed[0]}, column ${probed[1]}`;
   }
 
   followBeside() {

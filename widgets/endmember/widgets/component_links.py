@@ -13,7 +13,8 @@ from ipywidgets import Widget, widget_serialization
 from endmember.widgets.map_traits import NO_LABEL
 
 HERE = Path(__file__).parent
-SCRIPTS = ("map_paint.js", "map_factors.js", "component_links.js")  # one module, in this order
+# One module, in this order.
+SCRIPTS = ("map_paint.js", "map_factors.js", "map_regions.js", "component_links.js")
 REFERENCES = {"sync": True, **widget_serialization}
 
 
