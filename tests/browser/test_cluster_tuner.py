@@ -87,6 +87,7 @@ def test_typing_k_paints_its_clusters_in_the_colours_of_the_spectra(tuner, state
     assert not set(LABEL_COLORS[k:7]) & set(drawn)
     assert f"labels_of({k})" in tuner.code()
     assert len(tuner.table()) == 1 + k
+    assert ("One cluster has no other" in tuner.silhouettes.inner_text()) == (k == 1)
     tuner.page.screenshot(path=shots / f"tuner-{k}.png")
 
 
@@ -243,6 +244,17 @@ def test_words_under_the_plane_are_those_of_its_features(tuner, state):
     n_pixels = int(plane.density()[row, column])
     assert f"{n_pixels} pixel" in said
     assert f"cluster {plane.clusters(2)[row, column]}" in said
+
+
+def test_hundreds_of_updates_leave_nothing_on_the_page(tuner):
+    count = "document.querySelectorAll('.jp-OutputArea *').length"
+    tuner.type_k(2)
+    before = tuner.page.evaluate(count)
+    for i in range(200):
+        tuner.k.press("ArrowUp" if i % 8 < 4 else "ArrowDown")
+    tuner.settle(1500)
+    assert tuner.k.input_value() == "2"
+    assert tuner.page.evaluate(count) == before
 
 
 def test_settings_that_are_changed_quickly_end_with_the_last(tuner, state):

@@ -9,6 +9,7 @@ import zlib
 import numpy as np
 import pytest
 import traitlets as tl
+from ipywidgets.widgets.widget import _instances
 
 import endmember as em
 from endmember.widgets import cluster_state
@@ -518,6 +519,21 @@ def test_data_without_lines_have_no_ratios():
     assert tuner.result().k == 2
     assert tuner.table.heads == ["cluster", "pixels"]
     assert "&lt;i&gt;x" in tuner.children[1].value
+
+
+def test_a_thousand_updates_make_no_widget_and_leave_no_listener(tuner):
+    def held():
+        lists = (len(acts) for kinds in tuner.state._trait_notifiers.values()
+                 for acts in kinds.values())  # fmt: skip
+        return len(_instances), sum(lists)
+
+    before = held()
+    for i in range(1000):
+        tuner.map.set_state({"rank": 1 + i % 4, "hovered": (i % 14, i % 20)})
+        if i % 50 == 0:
+            tuner.table.set_state({"names": [f"name {i}"]})
+            tuner.plane.region = {"kind": "rectangle", "points": [[0, 0], [i % 90, 40]]}
+    assert held() == before
 
 
 def test_a_scene_is_taken_for_its_image(scene, tuner):

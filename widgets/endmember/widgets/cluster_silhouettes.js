@@ -54,12 +54,12 @@ export default {
     el.replaceChildren(picture, note);
 
     const show = () => {
-      const sets = model.get("sets");
-      const set = sets.shares?.[map.get("rank") - 1];
+      const [sets, rank] = [model.get("sets"), map.get("rank")];
+      const set = sets.shares?.[rank - 1];
       picture.replaceChildren();
-      note.textContent = set ? "" : sets.shares?.length ? "One cluster has no other to be compared with." : "";
+      note.textContent = set ? "" : rank === 1 ? "One cluster has no other to be compared with." : "not yet known";
       picture.style.display = set ? "" : "none";
-      if (set) fill(set, numbers(sets.values, Float32Array), sets.starts[map.get("rank") - 1], sets.n_points);
+      if (set) fill(set, numbers(sets.values, Float32Array), sets.starts[rank - 1], sets.n_points);
     };
     const fill = (set, values, start, nPoints) => {
       const curves = set.shares.map((_, label) => values.subarray(start + label * nPoints, start + (label + 1) * nPoints));

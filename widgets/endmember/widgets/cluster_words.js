@@ -15,11 +15,11 @@ export default {
     const words = element("div", {});
     el.replaceChildren(words);
 
-    const clusterAt = (at) => {
+    const clusterAt = (at, count) => {
       const labels = numbers(model.get("labels"), Uint8Array);
       const n = plane.get("shape")[0] * plane.get("shape")[1];
       const label = labels[(map.get("rank") - 1) * n + at];
-      return label === undefined || label === 255 ? "" : ` mostly ${map.get("names")[label]}`;
+      return label === undefined || label === 255 ? "" : `${count > 1 ? " mostly" : ""} ${map.get("names")[label]}`;
     };
     const show = () => {
       const [across, up] = model.get("sides");
@@ -30,7 +30,7 @@ export default {
       const values = places.map(([side, cell]) => `${side.name} ${short(middle(cell, side))} ${side.unit}`.trim());
       const at = row * plane.get("shape")[1] + column;
       const count = numbers(model.get("counts"), Uint32Array)[at] ?? 0;
-      const held = count ? `${count} pixel${count === 1 ? "" : "s"},${clusterAt(at)}` : "no pixels";
+      const held = count ? `${count} pixel${count === 1 ? "" : "s"},${clusterAt(at, count)}` : "no pixels";
       words.setAttribute("aria-live", hovered ? "off" : "polite"); // a hand that moves is not told of each step
       words.textContent = `${values.join(", ")}: ${held.replace(/,$/, "")}`;
     };
