@@ -73,7 +73,7 @@ export default () => {
         known.forEach((vote) => rowOf(vote.rule).fill(vote));
         table.hidden = known.length === 0;
         const names = votes.filter((vote) => vote.waits).map((vote) => vote.rule);
-        waiting.textContent = names.length ? `Yet to answer: ${names.join(", ")}.` : "";
+        waiting.textContent = known.length && names.length ? `Yet to answer: ${names.join(", ")}.` : "";
         mark();
         if (el.isConnected) spoken.textContent = fresh.map(({ rule, rank }) => `${rule} ${rank ? `says ${rank}` : "has no answer"}`).join(", ");
       };
