@@ -21,6 +21,7 @@ from tuner_page import CURVES, TunerPage
 import endmember as em
 from conftest import fresh_page
 from endmember.widgets.map_traits import LABEL_COLORS
+from endmember.widgets.pages import save_page
 
 SHAPE = (384, 512)
 MAKE = """
@@ -249,6 +250,20 @@ def test_a_click_on_the_curve_chooses_k_without_a_kernel(saved_page, true):
     check(saved_page, true, 6)
     saved_page.click_curve(3)
     check(saved_page, true, 3)
+
+
+def test_a_page_of_a_book_shows_no_control_that_needs_python(true, tmp_path, open_page):
+    save_page(true, tmp_path / "book.html", title="a page that was not saved by the tuner")
+    address = (tmp_path / "book.html").as_uri()
+    tuner = TunerPage(open_page(address, inside=address))
+    tuner.settle(1000)
+    for role in ("combobox", "checkbox"):
+        assert tuner.page.get_by_role(role).count() == 0
+    assert tuner.page.get_by_role("spinbutton").count() == 1
+    for name in ("Lasso", "Keep region", "Map as CSV", "Cancel"):
+        assert tuner.page.get_by_role("button", name=name).count() == 0
+    tuner.type_k(4)
+    check(tuner, true, 4)
 
 
 def test_names_are_given_without_a_kernel(saved_page):

@@ -1,10 +1,19 @@
 // Links of a cluster tuner that hold in the page: bands, code and the curve follow the number of
 // clusters, and a click on the curve chooses it.
 
+/** Hide what needs Python, where there is none. */
+async function hideAll(model, views) {
+  views.forEach((view) => view.set("tools", ["point"]));
+  for (const reference of model.get("of_python")) {
+    const box = await model.widget_manager.get_model(reference.replace("IPY_MODEL_", ""));
+    box.get("layout").set("display", "none");
+  }
+}
+
 export default {
   async initialize({ model }) {
-    const names = ["map", "bands", "code", "points"];
-    const [map, bands, code, points] = await Promise.all(names.map((name) => referred(model, name)));
+    const names = ["map", "bands", "code", "points", "plane"];
+    const [map, bands, code, points, plane] = await Promise.all(names.map((name) => referred(model, name)));
 
     /** Draw the bands of all clusters around their mean spectra; none where nothing is known. */
     const drawBands = () => {
@@ -38,6 +47,7 @@ export default {
       map.save_changes();
     };
     drawBands();
+    if (!points.comm_live) await hideAll(model, [map, plane]);
     const stops = [
       follow(map, ["rank"], afterPaint(() => (drawBands(), writeCode()))),
       follow(model, ["bands_of"], drawBands),

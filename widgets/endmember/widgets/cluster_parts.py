@@ -156,6 +156,8 @@ class ClusterLinks(Follower):
         Packed by :meth:`show`.
     codes : list of str
         The code for 1, 2, ... clusters.
+    of_python : list of Widget
+        What a page without Python hides.
     """
 
     _esm = script("cluster_links.js")
@@ -163,6 +165,8 @@ class ClusterLinks(Follower):
     bands = tl.Instance(Widget).tag(sync=True, **widget_serialization)
     code = tl.Instance(Widget).tag(sync=True, **widget_serialization)
     points = tl.Instance(Widget).tag(sync=True, **widget_serialization)
+    plane = tl.Instance(Widget).tag(sync=True, **widget_serialization)
+    of_python: tl.List = tl.List(tl.Instance(Widget)).tag(sync=True, **widget_serialization)
     bands_of = tl.Dict().tag(sync=True)
     codes = tl.List(tl.Unicode()).tag(sync=True)
 

@@ -268,7 +268,7 @@ class ClusterTuner(ipw.VBox):
         self.silhouettes = Silhouettes(self.map)
         self.words = PlaneWords(self.map, plane=self.plane)
         marks = {"bands": self.means.bands, "points": self.curve.points, "code": self.code}
-        self.links = ClusterLinks(self.map, **marks)
+        self.links = ClusterLinks(self.map, plane=self.plane, **marks)
         regions = regions_of(self.state.image)
         self.regions = RegionPanel(regions, self.map, drawn=self._drawn, highlights=False)
 
@@ -287,6 +287,7 @@ class ClusterTuner(ipw.VBox):
         self._of_python = [
             *(chosen, further, self.work, ratio, files, self.criterion, hint, axes, self.regions)
         ]
+        self.links.of_python = self._of_python
         left = ipw.VBox(
             [ipw.HBox([self.k], layout=wrapped), self.map, self.regions],
             layout={"flex": "2 1 320px", "min_width": "0"},
