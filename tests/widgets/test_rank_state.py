@@ -274,6 +274,18 @@ def test_words_tell_structure_from_noise(small):
     assert f"Moran's I {found.value:.3f}; noise gives 0 ± {found.stderr:.3f}" in at_one
 
 
+def test_a_component_that_the_map_of_all_hides_is_told_of(state):
+    state.measure()
+    assert state.wait(60)
+    words = state.residual_words()["leading"]
+    hidden, found = state.alike["leading"][2], state.alike["next"][2]
+    assert hidden.value < 3.5 * hidden.stderr
+    assert found.value > 50 * found.stderr  # the fourth component
+    assert words[2].startswith("Structure is left, though this map does not show it")
+    assert f"the next component alone has it (Moran's I {found.value:.3f})" in words[2]
+    assert words[3].startswith("No structure is seen")
+
+
 def test_another_scaling_is_measured_too(small):
     state = RankState(small, max_rank=3)
     assert not state.is_measured

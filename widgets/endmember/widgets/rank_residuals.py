@@ -76,7 +76,7 @@ def _alike(values):
     return residual_autocorrelation(values)
 
 
-def words_of(found: Autocorrelation, residual="leading"):
+def words_of(found: Autocorrelation, residual="leading", further: Autocorrelation | None = None):
     """Say what an autocorrelation means, beside what noise gives.
 
     Parameters
@@ -85,6 +85,8 @@ def words_of(found: Autocorrelation, residual="leading"):
         Of one map.
     residual : {"leading", "all", "next"}
         What the map shows.
+    further : Autocorrelation, optional
+        Of the next component alone: noise of many channels hides it in the other maps.
 
     Examples
     --------
@@ -95,7 +97,16 @@ def words_of(found: Autocorrelation, residual="leading"):
     if not np.isfinite(found.value + found.stderr) or found.stderr <= 0:
         return "Too few pixels, or none that differ, to tell whether neighbours are alike."
     numbers = f"(Moran's I {found.value:.3f}; noise gives 0 ± {found.stderr:.3f})"
-    if found.value > SURE * found.stderr:
+    if _has_structure(found):
         begin = "It has structure" if residual == "next" else "Structure is left"
         return f"{begin}: neighbouring pixels are alike {numbers}."
+    if further is not None and residual != "next" and _has_structure(further):
+        return (
+            f"Structure is left, though this map does not show it {numbers}: the next component "
+            f"alone has it (Moran's I {further.value:.3f})."
+        )
     return f"No structure is seen: neighbouring pixels are no more alike than noise {numbers}."
+
+
+def _has_structure(found):
+    return bool(found.value > SURE * found.stderr)

@@ -157,7 +157,11 @@ class RankState(tl.HasTraits):
     def residual_words(self):
         """Return what :attr:`alike` says of each residual and rank, in words."""
         return {
-            kind: [words_of(found, kind) for found in each] for kind, each in self.alike.items()
+            kind: [
+                words_of(found, kind, further)
+                for found, further in zip(each, self.alike["next"], strict=True)
+            ]
+            for kind, each in self.alike.items()
         }
 
     def _measure(self, pca, is_stopped):
