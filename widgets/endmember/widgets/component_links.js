@@ -1,7 +1,7 @@
 // What of a component browser follows the list, the pointer and the scatter is worked out here, from
 // the factors of its map: it answers with or without a kernel.
 
-const PART = 2e-3; // of the height of a part: less than the screen shows
+const PART = 3e-3; // of the height of a part: less than a pixel of the screen
 
 /** Where a model keeps the identifiers of others. */
 const idOf = (reference) => reference.replace("IPY_MODEL_", "");
@@ -257,7 +257,8 @@ class Links {
       const visible = amounts !== null && isShown[k];
       if (!visible) return this.put(line, { visible });
       const [x, heights] = this.shapes[k];
-      this.put(line, { visible, x, y: heights.map((height) => amounts[k] * height) });
+      const y = heights.map((height) => amounts[k] * height);
+      this.put(line, line.get("x") === x ? { visible, y } : { visible, x, y }); // at once, or two lengths meet
     });
     this.tell(amounts);
     this.followBeside();
