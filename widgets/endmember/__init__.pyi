@@ -52,3 +52,4 @@ from .widgets.cluster_tuner import ClusterTuner as ClusterTuner
 from .widgets.component_browser import ComponentBrowser as ComponentBrowser
 from .widgets.quiz import Quiz as Quiz
 from .widgets.rank_selector import RankSelector as RankSelector
+from .widgets.region_list import regions_of as regions_of

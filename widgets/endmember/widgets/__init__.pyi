@@ -1,6 +1,9 @@
 from .cluster_state import ClusterState as ClusterState
 from .cluster_tuner import ClusterTuner as ClusterTuner
 from .map_view import MapView as MapView
+from .map_view import link_scales as link_scales
 from .quiz import Quiz as Quiz
 from .rank_selector import RankSelector as RankSelector
 from .rank_state import RankState as RankState
+from .region_list import RegionList as RegionList
+from .region_panel import RegionPanel as RegionPanel
