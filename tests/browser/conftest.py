@@ -251,6 +251,11 @@ class Lab:
 
     def run(self, page, *cells):
         """Open a new notebook of these cells and run them all."""
+        self.open(page, *cells)
+        self.run_all(page)
+
+    def open(self, page, *cells):
+        """Open a new notebook of these cells."""
         name = f"test-{time.monotonic_ns()}.ipynb"
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
         notebook.metadata.kernelspec = {
@@ -260,7 +265,6 @@ class Lab:
         }
         nbformat.write(notebook, self.folder / name)
         page.goto(self.url(name))
-        self.run_all(page)
 
     def wait_for_kernel(self, page):
         """Wait until the notebook is open and its kernel is ready."""
@@ -273,6 +277,13 @@ class Lab:
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         page.wait_for_function(ALL_RUN, timeout=180_000)
+
+    def run_cells(self, page, n_cells):
+        """Run as many cells of code as this, from the first, by keyboard."""
+        self.wait_for_kernel(page)
+        page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
+        for _ in range(n_cells):
+            page.keyboard.press("Shift+Enter")
 
     def run_first_code_cell(self, page):
         """Run the cells down to the first one of code, as a reader would."""
