@@ -12,6 +12,8 @@ import traitlets as tl
 
 import endmember as em
 from endmember.core.rank_report import CHEAP
+from endmember.widgets import RankState, first_look
+from endmember.widgets.factors import pack_factors
 from endmember.widgets.scree_plot import log_ticks
 from endmember.widgets.spectrum_plot import even_ticks
 
@@ -246,7 +248,20 @@ def test_counts_of_a_region_are_sent_with_it_and_fit_the_scale(selector, image):
     assert ends_of(selector.spectrum) == before
 
 
-def test_what_cannot_be_is_refused_before_any_work(image):
+def test_a_large_map_is_seen_before_its_components_are_found(image, monkeypatch):
+    monkeypatch.setattr(first_look, "MOST_VALUES", 0)
+    selector = em.RankSelector(image, max_rank=6)
+    assert selector.value == 3  # waits
+    plain = RankState(image, max_rank=6)
+    assert selector.state.rank == selector.rank.value == plain.rank
+    assert selector.map.factors == pack_factors(plain.factors())
+    assert selector.children[-1] is selector.code
+    selector.value = 2
+    assert selector.state.rank == 2
+
+
+def test_what_cannot_be_is_refused_before_any_work(image, monkeypatch):
+    monkeypatch.setattr(first_look, "MOST_VALUES", 0)
     with pytest.raises(ValueError, match="max_rank is 0"):
         em.RankSelector(image, max_rank=0)
     with pytest.raises(ValueError, match="weighting is 'none'"):

@@ -12,6 +12,7 @@ from endmember.core.axes import length_scale
 from endmember.widgets.code_field import CodeField
 from endmember.widgets.factors import pack_factors
 from endmember.widgets.figure_files import checked_path, nothing_hovered
+from endmember.widgets.first_look import Awaited, FirstLook
 from endmember.widgets.map_view import Hearing, MapView
 from endmember.widgets.message import Message
 from endmember.widgets.pages import save_page
@@ -47,14 +48,16 @@ class RankBox(Hearing, ipw.BoundedIntText):
     """A number box that knows when it was the page that changed it."""
 
 
-class RankSelector(ipw.VBox):
+class RankSelector(FirstLook):
     """Choose the rank of a spectrum image on its scree, and see what each rank leaves.
 
     Drag the handle to a whole rank, turn the wheel over the scree, click on it, type a number, or
     take the answer of a rule. The map shows what that rank leaves in every pixel, noise being 1;
     point at a pixel, or draw a region, for its counts and their model. With the map in focus, arrow
     keys move the pixel, Page Up and Page Down the rank. Cheap rules are asked once the selector is
-    on a page; the others take longer, and both cores, and wait for a button.
+    on a page; the others take longer, and both cores, and wait for a button. Of a large map the
+    counts are shown at once, and the components once they are found; whoever reads `value` before
+    waits for them.
 
     Parameters
     ----------
@@ -89,7 +92,7 @@ class RankSelector(ipw.VBox):
     4
     """
 
-    value = tl.Int(1, min=1)
+    value = Awaited(1, min=1)
     pixel = tl.Tuple(tl.Int(), tl.Int(), default_value=(0, 0))
     region = tl.Dict()
     weighting = tl.Enum(WEIGHTINGS, "biwhiten")
@@ -99,7 +102,7 @@ class RankSelector(ipw.VBox):
         settings = {"max_rank": max_rank, "weighting": weighting}
         image = checked_image(data, **settings)
         super().__init__(layout={"max_width": "1000px"})
-        self._fill(RankState(image, **settings))
+        self._begin(image, lambda: self._fill(RankState(image, **settings)))
 
     def _fill(self, state):
         """Show what a state knows."""
