@@ -73,10 +73,12 @@ class Marks {
     const { core, marks } = this;
     if (!core.factors) return;
     const [rank, amounts, { axis }] = [this.model.get("rank"), core.amounts(), core.factors];
-    const draw = (mark, spectrum) => this.draw(mark, axis, spectrum, FINEST * heightOf(spectrum));
-    draw(marks.model, core.factors.spectrum(amounts, 0, rank));
+    const model = core.factors.spectrum(amounts, 0, rank);
+    const finest = FINEST * heightOf(model); // of both curves: they share one scale
+    this.draw(marks.model, axis, model, finest);
     const isLast = rank >= core.factors.nComponents;
-    if (marks.next) draw(marks.next, core.factors.spectrum(isLast ? null : amounts, rank, rank + 1));
+    if (!marks.next) return this.drawCounts();
+    this.draw(marks.next, axis, core.factors.spectrum(isLast ? null : amounts, rank, rank + 1), finest);
     this.drawCounts();
   }
 
