@@ -1,97 +1,133 @@
 """From a hand's movement to the painted answer, as a person's browser feels it.
 
-Both clocks start in the page, before any code of ours has seen the event: one when the handlers
-begin, one at the event's own timestamp, which holds the wait for the frame. Both end after the
-frame that shows the answer has been painted.
+The map has 384 x 512 pixels of 1564 channels. Both clocks start in the page, before any code of
+ours has seen the event: one when the handlers begin, one at the event's own timestamp, which holds
+the wait for the frame. Both end after the frame that shows the answer has been painted. The kernel
+is near, or far behind a line of 120 ms a round trip, or gone.
 """
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from selector_page import SelectorPage
+from slow_proxy import slow_way
+from stopwatch import WATCH, meets_in_a_round
 
-SHOW = """
 import endmember as em
-selector = em.RankSelector(em.datasets.load("diamond_anvil_71gpa"))
+from conftest import Lab
+
+SHAPE, N_CHANNELS, DOSE = (384, 512), 1564, 320
+LOAD = """
+import numpy as np
+import scipy.sparse as sp
+import endmember as em
+
+counts, axis = sp.load_npz({counts!r}), np.load({axis!r})
+
+def new_image():
+    return em.SpectrumImage(
+        counts, axis, name="energy", unit="keV", navigation_shape=(384, 512),
+        metadata={{"Sample": {{"elements": ["Al", "Ca", "Mg", "Na", "O", "Si"]}}}},
+    )
+
+em.RankSelector(new_image()).close()  # kernels are loaded now
+"""
+SELECTOR = """
+selector = em.RankSelector(new_image())
 selector
 """
-
-# An event starts a clock. After every frame from then on, the clock stops if the watched node has
-# changed by then: the change was in that frame or an earlier one.
-WATCH = """([kind, selector, index, attribute]) => {
-  const node = document.querySelectorAll(selector)[index];
-  window.timings = [];
-  let changes = 0;
-  new MutationObserver(() => { changes += 1; }).observe(
-    node, attribute ? { attributes: true, attributeFilter: [attribute] }
-                    : { childList: true, characterData: true, subtree: true });
-  const afterFrame = (act) => requestAnimationFrame(() => {
-    const channel = new MessageChannel();
-    channel.port1.onmessage = act;
-    channel.port2.postMessage(null);
-  });
-  window.addEventListener(kind, (event) => {
-    const [stamp, handler, before] = [event.timeStamp, performance.now(), changes];
-    const look = (framesLeft) => afterFrame(() => {
-      const now = performance.now();
-      if (changes > before) window.timings.push([now - handler, now - stamp]);
-      else if (framesLeft) look(framesLeft - 1);
-    });
-    look(30);
-  }, { capture: true });
+# From a press of Enter to the first frame with a painted map, for every press.
+WATCH_FIRST_PAINT = """() => {
+  window.firstPaint = null;
+  window.addEventListener("keydown", ({ key, timeStamp }) => {
+    if (key !== "Enter") return;
+    const isPainted = () => {
+      const canvas = document.querySelector(".endmember-map canvas.data");
+      if (!canvas?.width || !canvas.getClientRects().length) return false;
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      return data.some((value, i) => i % 4 === 3 && value);
+    };
+    const look = () => {
+      if (isPainted()) window.firstPaint = performance.now() - timeStamp;
+      else requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+  }, { capture: true, once: true });
 }"""
 
-
-def report(name, timings):
-    """Print the percentiles that a person feels, and return the 95th of both clocks."""
-    print()
-    ends = []
-    for clock, values in zip(["handler", "event"], np.array(timings).T, strict=True):
-        p50, p95 = np.percentile(values, [50, 95])
-        print(f"{name}: {clock} to paint p50 {p50:.1f} ms, p95 {p95:.1f} ms, {values.size} events")
-        ends.append(p95)
-    return ends
+IS_IDLE = "document.body.innerText.includes('(ipykernel) | Idle')"
 
 
-def meets_in_a_round(name, act, is_met):
-    """Whether one of five rounds meets the claim: other programs delay a round, ours delay all."""
-    return any(is_met(*report(f"{name}, round {i + 1}", act())) for i in range(5))
+@pytest.fixture(scope="module")
+def load(tmp_path_factory):
+    """The cell that loads the large map."""
+    folder = tmp_path_factory.mktemp("map")
+    image = em.datasets.load("omphacite", shape=SHAPE, n_channels=N_CHANNELS, dose=DOSE).image
+    sp.save_npz(folder / "counts.npz", image.counts, compressed=False)
+    np.save(folder / "axis.npy", image.axis)
+    return LOAD.format(counts=str(folder / "counts.npz"), axis=str(folder / "axis.npy"))
 
 
-@pytest.fixture
-def selector(lab, page):
-    lab.run(page, SHOW)
-    return SelectorPage(page)
+@pytest.fixture(scope="module")
+def far_lab(lab):
+    """The same server, far away."""
+    with slow_way(lab.address) as address:
+        yield Lab(address, lab.folder, lab.pid)
 
 
-def test_a_hovered_spectrum_is_painted_within_a_frame(selector):
-    page = selector.page
-    curves = ".bqplot.figure path.line"  # edge and handle's line, then counts and model
-    page.evaluate(WATCH, ["pointermove", curves, 3, "d"])
-    box = selector.map.bounding_box()
+@pytest.fixture(scope="module", params=["near", "far", "gone"])
+def place(request):
+    """Where the kernel is."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def opened(lab, far_lab, place, load, shared_page):
+    """A selector on a page, and a kernel that is where it is to be."""
+    (far_lab if place == "far" else lab).run(shared_page, load, SELECTOR)
+    selector = SelectorPage(shared_page)
+    shared_page.get_by_role("button", name="Cancel").wait_for(state="hidden", timeout=180_000)
+    selector.settle(3_000)
+    if place == "gone":
+        shut_down(shared_page)
+    return selector
+
+
+def shut_down(page):
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
+    page.wait_for_timeout(2_000)
+
+
+def test_a_hovered_spectrum_is_painted_within_a_frame(opened, place):
+    page = opened.page
+    model = opened.spectrum.locator("path.line").nth(1)
+    model.evaluate("line => line.setAttribute('data-watched', '')")
+    page.evaluate(WATCH, ["pointermove", "[data-watched]", 0, "d"])
+    opened.map.scroll_into_view_if_needed()
+    box = opened.map.bounding_box()
     rng = np.random.default_rng(0)
 
     def hover():
-        page.evaluate("window.timings.length = 0")
         for x, y in rng.uniform(0.02, 0.98, size=(200, 2)):
             page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
             page.wait_for_timeout(20)
-        timings = page.evaluate("window.timings")
-        assert len(timings) > 150
-        return timings
 
-    assert meets_in_a_round(
-        "hovered spectrum", hover, lambda handler, event: handler < 16 and event < 33
-    )
+    def is_met(handler, event):
+        return handler < 16 and event < 33
+
+    name = f"hovered spectrum, kernel {place}"
+    assert meets_in_a_round(name, page, hover, is_met, fewest=150)
 
 
-def test_a_dragged_rank_repaints_the_map_at_once(selector):
-    page = selector.page
-    page.evaluate(WATCH, ["mousemove", ".endmember-map .caption", 0, None])
-    width = selector.component_width()
+def test_a_dragged_rank_repaints_the_map_at_once(opened, place):
+    page = opened.page
+    opened.handle.scroll_into_view_if_needed()
+    page.evaluate(WATCH, ["mousemove", ".endmember-map canvas.data", 0, None])
+    width = opened.component_width()
 
     def drag():
-        x, y = selector.handle_at()
-        page.evaluate("window.timings.length = 0")
+        x, y = opened.handle_at()
         page.mouse.move(x, y)
         page.mouse.down()
         for i in range(120):
@@ -99,9 +135,25 @@ def test_a_dragged_rank_repaints_the_map_at_once(selector):
             page.wait_for_timeout(30)
         page.mouse.move(x, y)
         page.mouse.up()
-        selector.settle()
-        timings = page.evaluate("window.timings")
-        assert len(timings) > 100
-        return timings
+        opened.settle()
 
-    assert meets_in_a_round("dragged rank", drag, lambda _, event: event < 100)
+    name = f"dragged rank, kernel {place}"
+    assert meets_in_a_round(name, page, drag, lambda _, event: event < 50, fewest=100)
+
+
+def test_a_map_is_painted_soon_after_the_cell_starts(lab, page, load):
+    lab.open(page, load, *[SELECTOR] * 5)
+    lab.run_cells(page, 1)
+    page.wait_for_function(IS_IDLE, timeout=180_000)
+    times = []
+    for cell in range(1, 6):
+        page.locator(".jp-CodeCell .cm-content").nth(cell).click()
+        page.evaluate("document.querySelectorAll('.endmember-map').forEach(map => map.remove())")
+        page.evaluate(WATCH_FIRST_PAINT)
+        page.keyboard.press("Control+Enter")
+        page.wait_for_function("window.firstPaint !== null", timeout=60_000)
+        times.append(page.evaluate("window.firstPaint"))
+        page.wait_for_timeout(6_000)  # until what goes on in the background is over
+    p50, p95 = np.percentile(times, [50, 95])
+    print(f"\nfirst paint: p50 {p50:.0f} ms, p95 {p95:.0f} ms, of {np.round(times)}")
+    assert min(times) < 1_500

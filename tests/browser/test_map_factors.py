@@ -9,7 +9,7 @@ import ipywidgets as ipw
 import numpy as np
 import pytest
 from map_page import curves_of, show_saved
-from map_stopwatch import WATCH, meets_in_a_round
+from stopwatch import WATCH, meets_in_a_round
 
 from endmember.widgets import MapView
 from endmember.widgets.factors import STEP, pack_factors

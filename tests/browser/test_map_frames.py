@@ -9,7 +9,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 from map_page import MapPage, show_saved
-from map_stopwatch import WATCH, meets_in_a_round, press_in_turn
+from stopwatch import WATCH, meets_in_a_round, press_in_turn
 
 from endmember.widgets import MapView
 

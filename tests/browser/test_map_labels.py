@@ -11,8 +11,8 @@ import ipywidgets as ipw
 import numpy as np
 import pytest
 from map_page import MapPage, curves_of, show_saved
-from map_stopwatch import WATCH, meets_in_a_round, press_in_turn
 from slow_proxy import slow_way
+from stopwatch import WATCH, meets_in_a_round, press_in_turn
 
 from endmember.widgets import MapView
 from endmember.widgets.map_traits import label_colors

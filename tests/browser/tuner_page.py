@@ -27,7 +27,7 @@ class TunerPage:
     """A cluster tuner on an open page."""
 
     def __init__(self, page):
-        self.page, self.watched = page, []
+        self.page = page
         self.map = page.locator(".endmember-map .stage").nth(0)
         self.plane = page.locator(".endmember-map .stage").nth(1)
         self.means, self.curve = (page.locator(".bqplot.figure").nth(i) for i in range(2))
