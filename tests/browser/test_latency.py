@@ -14,7 +14,7 @@ from slow_proxy import slow_way
 from stopwatch import WATCH, meets_in_a_round
 
 import endmember as em
-from conftest import Lab
+from conftest import Lab, fresh_page
 
 SHAPE, N_CHANNELS, DOSE = (384, 512), 1564, 320
 LOAD = """
@@ -39,8 +39,9 @@ selector
 # From a press of Enter to the first frame with a painted map, for every press.
 WATCH_FIRST_PAINT = """() => {
   window.firstPaint = null;
-  window.addEventListener("keydown", ({ key, timeStamp }) => {
+  const start = ({ key, timeStamp }) => {
     if (key !== "Enter") return;
+    window.removeEventListener("keydown", start, { capture: true });
     const isPainted = () => {
       const canvas = document.querySelector(".endmember-map canvas.data");
       if (!canvas?.width || !canvas.getClientRects().length) return false;
@@ -52,7 +53,8 @@ WATCH_FIRST_PAINT = """() => {
       else requestAnimationFrame(look);
     };
     requestAnimationFrame(look);
-  }, { capture: true, once: true });
+  };
+  window.addEventListener("keydown", start, { capture: true });
 }"""
 
 IS_IDLE = "document.body.innerText.includes('(ipykernel) | Idle')"
@@ -75,30 +77,45 @@ def far_lab(lab):
         yield Lab(address, lab.folder, lab.pid)
 
 
-@pytest.fixture(scope="module", params=["near", "far", "gone"])
-def place(request):
-    """Where the kernel is."""
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def opened(lab, far_lab, place, load, shared_page):
-    """A selector on a page, and a kernel that is where it is to be."""
-    (far_lab if place == "far" else lab).run(shared_page, load, SELECTOR)
-    selector = SelectorPage(shared_page)
-    shared_page.get_by_role("button", name="Cancel").wait_for(state="hidden", timeout=180_000)
+def show(lab, page, load):
+    """Show a selector of the large map, and wait until nothing goes on behind it."""
+    lab.run(page, load, SELECTOR)
+    selector = SelectorPage(page)
+    page.get_by_role("button", name="Cancel").wait_for(state="hidden", timeout=180_000)
     selector.settle(3_000)
-    if place == "gone":
-        shut_down(shared_page)
     return selector
 
 
-def shut_down(page):
+@pytest.fixture(scope="module")
+def near(lab, load, shared_page):
+    return show(lab, shared_page, load)
+
+
+@pytest.fixture(scope="module")
+def far(far_lab, chromium, load):
+    with fresh_page(chromium) as page:
+        yield show(far_lab, page, load)
+        page.goto("about:blank")
+
+
+@pytest.fixture(scope="module")
+def gone(lab, chromium, load):
+    """A selector that has lost its kernel, of which JupyterLab says so at every message."""
+    page = chromium.new_page(viewport={"width": 1400, "height": 1250})
+    selector = show(lab, page, load)
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
-    page.wait_for_timeout(2_000)
+    page.locator("text=No Kernel").first.wait_for(timeout=20_000)
+    yield selector
+    page.close()
 
 
+@pytest.fixture
+def opened(request, place):
+    return request.getfixturevalue(place)
+
+
+@pytest.mark.parametrize("place", ["near", "far", "gone"])
 def test_a_hovered_spectrum_is_painted_within_a_frame(opened, place):
     page = opened.page
     model = opened.spectrum.locator("path.line").nth(1)
@@ -120,6 +137,7 @@ def test_a_hovered_spectrum_is_painted_within_a_frame(opened, place):
     assert meets_in_a_round(name, page, hover, is_met, fewest=150)
 
 
+@pytest.mark.parametrize("place", ["near", "far"])
 def test_a_dragged_rank_repaints_the_map_at_once(opened, place):
     page = opened.page
     opened.handle.scroll_into_view_if_needed()
