@@ -19,7 +19,8 @@ from endmember.widgets.factors import STEP
 
 ROOT = Path(__file__).parents[2]
 LESSON = "04-how-many-components.html"
-PAGES = ["index.html", LESSON, "search.html", "genindex.html"]
+GALLERY = "widgets.html"
+PAGES = ["index.html", LESSON, GALLERY, "search.html", "genindex.html"]
 WAYS = ["served", "from a file", "by Sphinx alone"]
 MOST_HTML, MOST_STATIC = 3e6, 8e6  # bytes: of a page, and of what all pages share
 
@@ -166,10 +167,36 @@ def test_a_key_leads_from_one_pinned_pixel_to_the_next(lesson, state):
 
 
 def test_without_javascript_the_page_says_so(built_book):
-    for name, expected in [(LESSON, 1), ("index.html", 1), ("search.html", 0)]:
+    for name, expected in [(LESSON, 1), ("index.html", 1), (GALLERY, 1), ("search.html", 0)]:
         page = (ROOT / "build" / "sphinx" / "html" / name).read_text(encoding="utf-8")
         said = re.findall(r"<noscript>.*widgets on this page need JavaScript.*</noscript>", page)
         assert len(said) == expected
+
+
+def test_every_widget_of_the_gallery_answers_to_a_mouse(book, open_page):
+    page = open_page(f"{book}/{GALLERY}")
+    captions = page.locator(".endmember-map .caption")
+    for name, value, said in [("rank", "3", "residual at rank 3"), ("clusters", "3", "3 clusters")]:
+        number = page.get_by_role("spinbutton", name=name, exact=True)
+        number.fill(value)
+        number.press("Enter")
+        captions.filter(has_text=said).wait_for(timeout=5_000)
+    chosen = page.get_by_role("listbox", name="component")
+    chosen.scroll_into_view_if_needed()
+    box = chosen.bounding_box()
+    page.mouse.click(box["x"] + 30, box["y"] + box["height"] * 0.8)  # the last of three
+    captions.filter(has_text="component 2: what each pixel holds").wait_for(timeout=5_000)
+
+
+@pytest.mark.parametrize(("scheme", "other"), [("light", "dark"), ("dark", "light")])
+def test_the_gallery_shows_pictures_in_the_theme_of_the_page(book, open_page, scheme, other, shots):
+    page = open_page(f"{book}/{GALLERY}", color_scheme=scheme)
+    for name in ("rank-selector", "component-browser", "cluster-tuner"):
+        shown = page.locator(f"img[src*='{name}-{scheme}']")
+        shown.scroll_into_view_if_needed()
+        assert shown.evaluate("image => image.complete && image.naturalWidth") > 800
+        assert not page.locator(f"img[src*='{name}-{other}']").is_visible()
+    page.screenshot(path=shots / f"gallery-{scheme}.png", full_page=True)
 
 
 def test_what_needs_python_says_so(lesson):
