@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 
@@ -64,4 +65,12 @@ class Worker:
                     self._rest.set()
                     return
                 (token, job), self._next = self._next, None
-            job(lambda token=token: not self.is_latest(token))
+            self._do(job, lambda token=token: not self.is_latest(token))
+
+    def _do(self, job, is_stopped):
+        """Do a job; one that fails is told of as threads tell, and the next one is done."""
+        try:
+            job(is_stopped)
+        except Exception:
+            told = (*sys.exc_info(), threading.current_thread())
+            threading.excepthook(threading.ExceptHookArgs(told))
