@@ -71,9 +71,13 @@ def alike_everywhere(map_of, max_rank, residuals, is_stopped):
 
 
 def _alike(values):
+    unknown = Autocorrelation(float("nan"), float("nan"))
     if np.count_nonzero(np.isfinite(values)) < FEWEST_PIXELS:
-        return Autocorrelation(float("nan"), float("nan"))
-    return residual_autocorrelation(values)
+        return unknown
+    try:
+        return residual_autocorrelation(values)
+    except ValueError:  # no two visible pixels touch
+        return unknown
 
 
 def words_of(found: Autocorrelation, residual="leading", further: Autocorrelation | None = None):
