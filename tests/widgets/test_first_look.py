@@ -8,7 +8,7 @@ import pytest
 
 import endmember as em
 from endmember.widgets import first_look
-from endmember.widgets.first_look import Awaited, FirstLook
+from endmember.widgets.first_look import AwaitedEnum, AwaitedInt, FirstLook
 from endmember.widgets.map_view import MapView
 from endmember.widgets.message import Message
 
@@ -16,7 +16,8 @@ from endmember.widgets.message import Message
 class Box(FirstLook):
     """A box whose number is known once it is told to go on."""
 
-    value = Awaited(1)
+    value = AwaitedInt(1)
+    kind = AwaitedEnum(["plain", "other"], "plain")
 
     def __init__(self, image, *, fault=None):
         self.go_on, self.fault = threading.Event(), fault
@@ -61,6 +62,29 @@ def test_who_reads_the_number_waits_for_it(image, every_map_is_large):
     box = Box(image)
     threading.Timer(0.2, box.go_on.set).start()
     assert box.value == 3
+
+
+def test_what_is_set_before_it_is_built_stays(image, every_map_is_large):
+    box = Box(image)
+    threading.Timer(0.2, box.go_on.set).start()
+    box.value, box.kind = 7, "other"
+    assert (box.value, box.kind, box.state) == (7, "other", "whole")
+
+
+def test_waiting_for_some_seconds_says_whether_it_is_built(image, every_map_is_large):
+    box = Box(image)
+    assert not box.wait_until_built(0.01)
+    box.go_on.set()
+    assert box.wait_until_built(10)
+
+
+def test_what_is_closed_before_it_is_built_is_closed_then(image, every_map_is_large):
+    box = Box(image)
+    box.close()
+    box.go_on.set()
+    box._builder.join(10)
+    assert box._is_closed
+    assert box.comm is None
 
 
 def test_a_notebook_that_asks_for_its_own_names_does_not_wait(image, every_map_is_large):

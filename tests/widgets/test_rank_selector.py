@@ -14,6 +14,7 @@ import endmember as em
 from endmember.core.rank_report import CHEAP
 from endmember.widgets import RankState, first_look
 from endmember.widgets.factors import pack_factors
+from endmember.widgets.region_list import regions_of
 from endmember.widgets.scree_plot import log_ticks
 from endmember.widgets.spectrum_plot import even_ticks
 
@@ -258,6 +259,28 @@ def test_a_large_map_is_seen_before_its_components_are_found(image, monkeypatch)
     assert selector.children[-1] is selector.code
     selector.value = 2
     assert selector.state.rank == 2
+
+
+def test_a_large_map_that_is_closed_early_leaves_nothing(image, monkeypatch):
+    def observers():
+        found = regions_of(image)._trait_notifiers
+        return sum(len(kinds.get("change", [])) for kinds in found.values())
+
+    before = observers()
+    monkeypatch.setattr(first_look, "MOST_VALUES", 0)
+    selector = em.RankSelector(image, max_rank=6)
+    selector.close()
+    assert selector.wait(30)
+    assert observers() == before
+    assert selector.comm is None
+
+
+def test_neighbours_that_never_touch_are_no_reason_to_wait_forever(image):
+    mask = np.indices(image.navigation_shape).sum(axis=0) % 2 == 1
+    state = RankState(em.SpectrumImage(image.counts, image.axis, mask=mask), max_rank=3)
+    state.measure()
+    assert state.wait(30)
+    assert state.residual_words()["leading"][0].startswith("Too few pixels")
 
 
 def test_what_cannot_be_is_refused_before_any_work(image, monkeypatch):

@@ -17,25 +17,49 @@ from endmember.widgets.message import Message
 MOST_VALUES = 12_000_000  # stored counts from which a first look comes first; below, it is a second
 
 
-class Awaited(tl.Int):
-    """A number that is known once the widget is built: who reads it before waits for it."""
+class Awaited(tl.TraitType):
+    """A trait that is known once the widget is built: who reads or sets it before waits for it."""
 
     def get(self, obj, cls=None):
-        """Return the number, once it is known."""
+        """Return the value, once it is known."""
         obj.wait_until_built()
         return super().get(obj, cls)
+
+    def set(self, obj, value):
+        """Take a value over what building has found."""
+        obj.wait_until_built()
+        super().set(obj, value)
+
+
+class AwaitedInt(Awaited, tl.Int):
+    """A number that is known once the widget is built."""
+
+
+class AwaitedTuple(Awaited, tl.Tuple):
+    """A tuple that is known once the widget is built."""
+
+
+class AwaitedDict(Awaited, tl.Dict):
+    """A dictionary that is known once the widget is built."""
+
+
+class AwaitedEnum(Awaited, tl.Enum):
+    """A choice that is known once the widget is built."""
 
 
 class FirstLook(ipw.VBox):
     """A box that shows the counts of a large map at once, and is built on a thread behind them.
 
-    A subclass calls :meth:`_begin` with what builds it. Public attributes that are not there yet
-    are waited for.
+    A subclass calls :meth:`_begin` with what builds it, and gives its parts public names: those
+    that are not there yet are waited for.
     """
+
+    _builder: threading.Thread | None = None
+    _fault: Exception | None = None
+    _is_closed = False
 
     def _begin(self, image, build):
         """Build now where that is fast, else show a first look and build behind it."""
-        self._builder, self._fault = None, None
         if stored_values(image) <= MOST_VALUES:
             build()
             return
@@ -55,21 +79,31 @@ class FirstLook(ipw.VBox):
             return
         for widget in first:
             widget.close()
+        if self._is_closed:
+            self.close()  # what was built since
 
-    def wait_until_built(self):
-        """Wait until all is there; raise what went wrong."""
-        builder = vars(self).get("_builder")
+    def close(self):
+        """Close it, and what is still being built once it is there."""
+        self._is_closed = True
+        super().close()
+
+    def wait_until_built(self, seconds=None):
+        """Wait until all is there, for so many seconds at most; raise what went wrong.
+
+        Returns whether all is there.
+        """
+        builder = self._builder
         if builder is None or builder is threading.current_thread():
-            return
-        builder.join()
+            return True
+        builder.join(seconds)
         if self._fault is not None:
             raise self._fault
+        return not builder.is_alive()
 
     def __getattr__(self, name):
         """Wait for what is not there yet."""
-        builder = vars(self).get("_builder")
-        is_waiting = builder is not None and builder is not threading.current_thread()
-        if is_waiting and not name.startswith("_"):  # a notebook asks for such before it shows any
+        # A notebook asks for names with an underscore before it shows anything.
+        if not name.startswith("_"):
             self.wait_until_built()
             if name in vars(self):
                 return vars(self)[name]

@@ -12,7 +12,13 @@ from endmember.core.axes import length_scale
 from endmember.widgets.code_field import CodeField
 from endmember.widgets.factors import pack_factors
 from endmember.widgets.figure_files import checked_path, nothing_hovered
-from endmember.widgets.first_look import Awaited, FirstLook
+from endmember.widgets.first_look import (
+    AwaitedDict,
+    AwaitedEnum,
+    AwaitedInt,
+    AwaitedTuple,
+    FirstLook,
+)
 from endmember.widgets.map_view import Hearing, MapView
 from endmember.widgets.message import Message
 from endmember.widgets.pages import save_page
@@ -56,8 +62,8 @@ class RankSelector(FirstLook):
     point at a pixel, or draw a region, for its counts and their model. With the map in focus, arrow
     keys move the pixel, Page Up and Page Down the rank. Cheap rules are asked once the selector is
     on a page; the others take longer, and both cores, and wait for a button. Of a large map the
-    counts are shown at once, and the components once they are found; whoever reads `value` before
-    waits for them.
+    counts are shown at once, and the components once they are found; whoever reads or sets anything
+    before waits for them.
 
     Parameters
     ----------
@@ -92,11 +98,11 @@ class RankSelector(FirstLook):
     4
     """
 
-    value = Awaited(1, min=1)
-    pixel = tl.Tuple(tl.Int(), tl.Int(), default_value=(0, 0))
-    region = tl.Dict()
-    weighting = tl.Enum(WEIGHTINGS, "biwhiten")
-    residual = tl.Enum(list(RESIDUALS.values()), "leading")
+    value = AwaitedInt(1, min=1)
+    pixel = AwaitedTuple(tl.Int(), tl.Int(), default_value=(0, 0))
+    region = AwaitedDict()
+    weighting = AwaitedEnum(WEIGHTINGS, "biwhiten")
+    residual = AwaitedEnum(list(RESIDUALS.values()), "leading")
 
     def __init__(self, data, *, max_rank=MAX_RANK, weighting="biwhiten"):
         settings = {"max_rank": max_rank, "weighting": weighting}
@@ -106,7 +112,7 @@ class RankSelector(FirstLook):
 
     def _fill(self, state):
         """Show what a state knows."""
-        self.state = state
+        self._state = state
         self._make_controls()
         self._make_map()
         self._make_parts()
@@ -114,6 +120,12 @@ class RankSelector(FirstLook):
         self._show_scaling()
         self._show_counts()
         self.children = self._arranged()
+
+    @property
+    def state(self):
+        """Everything that is known, without a widget."""
+        self.wait_until_built()
+        return self._state
 
     def result(self):
         """Return the fitted :class:`PCA` at the chosen rank; its ``record_`` says what made it."""
@@ -149,7 +161,7 @@ class RankSelector(FirstLook):
 
     def wait(self, seconds=None):
         """Wait until nothing runs in the background; return whether that is so."""
-        return self.state.wait(seconds)
+        return self.wait_until_built(seconds) and self.state.wait(seconds)
 
     def close(self):
         """Stop what runs, and leave the regions, which other widgets may still show."""
