@@ -124,6 +124,57 @@ def test_the_list_begins_with_the_regions_of_the_image(counts):
     assert regions_of(em.SpectrumImage(counts, regions={"bright": mask})).regions == {}
 
 
+def shifted(counts, **settings):
+    """The same counts with another axis, pixels and channels hidden, in steps of 5 nm."""
+    hidden, lost = np.zeros((ROWS, COLUMNS), dtype=bool), np.zeros(N_CHANNELS, dtype=bool)
+    hidden[1], lost[10:12] = True, True
+    axes = [em.Axis.uniform(n, scale=5.0, unit="nm") for n in (ROWS, COLUMNS)]
+    masks = {"mask": hidden, "channel_mask": lost}
+    return em.SpectrumImage(counts, AXIS + 1, navigation_axes=axes, **masks, **settings)
+
+
+def test_a_list_measures_by_the_axes_and_masks_of_the_image_that_came_last(regions, counts):
+    regions.keep("corner", CORNER)
+    regions.keep("across", {"kind": "line", "points": [[3, 0], [3, 6]]})
+    regions.lines = WINDOWS
+    regions.table()  # is kept in mind
+    told = []
+    regions.observe(lambda change: told.append(change["name"]), tl.All)
+    newer = shifted(counts)
+    assert regions_of(newer) is regions
+    assert told == ["image"]
+    row, inside = regions.sums("corner"), regions.mask("corner") & ~newer.mask
+    assert row.n_pixels == inside.sum() == 6
+    np.testing.assert_array_equal(row.spectrum, counts[inside][:, ~newer.channel_mask].sum(axis=0))
+    for name, found in em.line_maps(newer, WINDOWS).items():
+        expected = found[inside].sum()
+        assert row.lines[name] == pytest.approx((expected, np.sqrt(expected)))
+    held = list(csv.DictReader(regions.csv_text("spectra").splitlines()))
+    assert [float(one["energy (keV)"]) for one in held] == newer.axis.tolist()
+    profile = regions.profile("across")
+    np.testing.assert_allclose(profile.distance, 5.0 * np.arange(7))
+    assert profile.unit == "nm"
+    assert regions_of(shifted(counts)) is regions
+    assert told == ["image"]  # nothing is another one
+
+
+def test_lines_that_the_newer_image_does_not_have_give_way_to_those_it_brings(regions, counts):
+    regions.lines = ["Si_Ka"]
+    regions.keep("all", np.ones((ROWS, COLUMNS), dtype=bool))
+    iron = {"Sample": {"elements": ["Fe"], "xray_lines": ["Fe_Ka"]}}
+    regions_of(em.SpectrumImage(counts, AXIS + 4, metadata=iron))
+    assert regions.lines == ["Fe_Ka"]
+    chlorine = {"Sample": {"elements": ["Cl"], "xray_lines": ["Cl_Ka"]}}
+    regions_of(em.SpectrumImage(counts, AXIS, metadata=chlorine))
+    assert list(regions.table()[0].lines) == ["Cl_Ka"]
+
+
+def test_metadata_that_are_written_into_an_image_reach_its_list(image):
+    regions_of(image)
+    image.metadata["Sample"] = {"elements": ["Fe"], "xray_lines": ["Fe_Ka"]}
+    assert regions_of(image).lines == ["Fe_Ka"]
+
+
 def test_maps_without_counts_have_a_list_of_masks():
     maps = np.arange(24.0).reshape(3, 4, 2)
     regions = regions_of_maps(maps)

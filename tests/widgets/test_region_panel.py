@@ -89,6 +89,22 @@ def test_two_panels_on_the_same_counts_show_the_same_list_and_the_chosen_region(
         assert (panel.map.region, panel.map.highlight) == ({}, b"")
 
 
+def test_a_panel_shows_anew_when_the_counts_are_calibrated_anew(panel, image):
+    keep(panel, "corner", CORNER)
+    panel.regions.lines = {"peak": (1.0, 2.5)}
+    hidden = np.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS) < COLUMNS
+    lost = np.arange(N_CHANNELS) < 5
+    newer = em.SpectrumImage(image.counts, AXIS / 2, mask=hidden, channel_mask=lost)
+    regions_of(newer)
+    np.testing.assert_array_equal(panel.spectrum.line.x, newer.axis)
+    expected = image.counts[1:3, 4:, 5:].sum(axis=(0, 1))
+    np.testing.assert_array_equal(panel.spectrum.line.y, expected)
+    inside = expected[(newer.axis >= 1.0) & (newer.axis <= 2.5)].sum()
+    assert with_error(inside, np.sqrt(inside)) in panel.table.value
+    assert ">6</td>" in panel.table.value
+    assert panel.spectrum._x.max == newer.axis.max()
+
+
 @pytest.mark.parametrize("kind", ["drawn", "mask"])
 def test_drawing_another_region_lets_go_of_the_chosen_one(image, kind):
     one, other = panel_on(image), panel_on(image)

@@ -45,7 +45,8 @@ def regions_of(data):
     data : SpectrumImage, Scene, HyperSpy signal or array of shape (*navigation_shape, n_channels)
         Counts with one or two navigation axes; of a scene its image. They are known by the memory
         that they live in: an array or a signal that is wrapped twice is the same data, whatever
-        its mask or title; a crop, a copy and other counts are not. Array forms that have to be
+        its mask or title; a crop, a copy and other counts are not. The list measures by the axes,
+        masks and metadata of what was passed last. Array forms that have to be
         copied to be wrapped (a part of a map, falling byte order) are other data each time: wrap
         those once.
 
@@ -75,6 +76,7 @@ def regions_of(data):
         _hold(image, found)
         if hasattr(data, "axes_manager"):
             _hold(data, found)
+    found.take_image(image)
     found.take(image.regions)
     return found
 
@@ -111,6 +113,8 @@ class RegionList(tl.HasTraits):
 
     Attributes
     ----------
+    image : SpectrumImage or None
+        The counts, as they were calibrated and hidden last.
     regions : dict of str to dict
         What was kept: ``{"kind": "rectangle", "points": [[row, column], ...]}``, ``"lasso"``,
         ``"line"``; or ``{"kind": "mask", "pixels": str}``, packed as :func:`pack_mask` does it.
@@ -132,13 +136,13 @@ class RegionList(tl.HasTraits):
            [1, 1, 0, 0]])
     """
 
+    image = tl.Any(None, allow_none=True)
     regions = tl.Dict()
     chosen = tl.Unicode()
     lines = tl.Union([tl.List(tl.Unicode()), tl.Dict()])
 
     def __init__(self, image=None, *, shape=None):
-        # A copy of the image on the same counts: the list must not keep alive what keeps it.
-        self.image = None if image is None else copy.copy(image)
+        self.image = None if image is None else _sibling(image)
         self.navigation_shape = tuple(shape if image is None else image.navigation_shape)
         if len(self.navigation_shape) > 2:
             raise ValueError(
@@ -192,6 +196,21 @@ class RegionList(tl.HasTraits):
             if brought not in self._taken and name not in self.regions and np.any(mask):
                 self.keep(name, mask)
             self._taken.add(brought)
+
+    def take_image(self, image):
+        """Measure by the axes, masks and metadata of a newer image of the same counts.
+
+        Lines that are not on its axis give way to those in its metadata, and so do lines that
+        came from the metadata of the former image.
+        """
+        if _is_alike(_known_of(self.image), _known_of(image)):
+            return
+        with self.hold_trait_notifications():
+            is_own = self.lines != self._first_lines()
+            self.image = _sibling(image)
+            self._sums, self._weights = {}, None
+            if not (is_own and self._can_weigh(self.lines)):
+                self.lines = self._first_lines()
 
     def settings(self):
         """Return all that is kept, as JSON has it."""
@@ -389,6 +408,13 @@ class RegionList(tl.HasTraits):
             raise ValueError("lines need counts; pass the image beside the arrays.")
         return line_weights(self.image, lines, background)
 
+    def _can_weigh(self, lines):
+        try:
+            self._weights_of(lines)
+        except (ValueError, TypeError):
+            return False
+        return True
+
     def _first_lines(self):
         try:
             return [] if self.image is None else list(line_weights(self.image, None))
@@ -481,6 +507,30 @@ def _hold(owner, found):
     if id(owner) not in _held:
         weakref.finalize(owner, _held.pop, id(owner), None).atexit = False
     _held[id(owner)] = found
+
+
+def _sibling(image):
+    """Return an image on the same counts: a list must not keep alive what keeps it."""
+    sibling = copy.copy(image)
+    sibling.metadata = copy.deepcopy(image.metadata)  # a person may write into the other
+    return sibling
+
+
+def _known_of(image):
+    """Return what is known of counts beside themselves, as far as sums depend on it."""
+    axes = (image.signal_axis, *image.navigation_axes)
+    return (axes, image.mask, image.channel_mask, image.metadata)
+
+
+def _is_alike(one, other):
+    """Whether two trees of settings hold the same, arrays among them."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_is_alike(one[k], other[k]) for k in one)
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_is_alike, one, other))
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return np.array_equal(one, other)
+    return bool(one == other)
 
 
 def _place_of(image):

@@ -83,6 +83,7 @@ class RegionPanel(ipw.VBox):
         if self._listens:  # else it was never made, or is closed already
             self.regions.unobserve(self._show_list, ["regions", "chosen", "lines"])
             self.regions.unobserve(self._show_on_map, ["chosen", "regions"])
+            self.regions.unobserve(self._show_image, ["image"])
             self.map.unobserve(self._take_drawn, "region")
             self._listens = False
         super().close()
@@ -146,6 +147,7 @@ class RegionPanel(ipw.VBox):
         self.map.observe(self._take_drawn, "region")
         self.regions.observe(self._show_list, ["regions", "chosen", "lines"])
         self.regions.observe(self._show_on_map, ["chosen", "regions"])
+        self.regions.observe(self._show_image, ["image"])
 
     # what a person does
 
@@ -223,6 +225,12 @@ class RegionPanel(ipw.VBox):
         self._show_plots()
         rest = [*self._of_list, self.plots] if regions.regions else []
         self.children = [*self._top, *rest]
+
+    def _show_image(self, _):
+        """Measure anew: the axis, or what is hidden, is another one."""
+        image = self.regions.image
+        self.spectrum.set_axis(image.axis, image.signal_axis.label())
+        self._show_list()
 
     def _show_plots(self):
         """Draw the chosen region; a plot out of sight has no room, so it is not there before."""
