@@ -272,6 +272,9 @@ def test_a_thousand_changes_leave_no_widget_behind(panel):
         ("", []),
         ("Fe_Ka Mg_Ka", ["Fe_Ka", "Mg_Ka"]),
         (" D : 1300 to 1400 ", {"D": (1300.0, 1400.0)}),
+        ("D: 1032.125 to 1234567.5", {"D": (1032.125, 1234567.5)}),
+        ("G: 0.1 to 1e-07", {"G": (0.1, 1e-7)}),
+        (f"D: {1 / 3!r} to 2", {"D": (1 / 3, 2.0)}),
     ],
 )
 def test_lines_are_read_as_they_are_written(words, lines):

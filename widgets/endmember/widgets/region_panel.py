@@ -301,8 +301,15 @@ def _window_in(part):
 def words_of(lines):
     """Return lines as a person writes them; see :func:`lines_in`."""
     if isinstance(lines, dict):
-        return ", ".join(f"{name}: {low:g} to {high:g}" for name, (low, high) in lines.items())
+        ends = ((name, *map(_exactly, pair)) for name, pair in lines.items())
+        return ", ".join(f"{name}: {low} to {high}" for name, low, high in ends)
     return ", ".join(lines)
+
+
+def _exactly(value):
+    """Write a number so that it is the same when it is read again, whole ones without a point."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))
 
 
 def table_html(table, chosen=""):
