@@ -205,11 +205,12 @@ def test_files_hold_what_the_list_writes(panel):
     assert panel.files["Profile as CSV"].disabled
 
 
-def test_a_button_sends_its_file_or_says_why_there_is_none():
+@pytest.mark.parametrize("kind", [ValueError, RuntimeError, MemoryError])
+def test_a_button_sends_its_file_or_says_why_there_is_none(kind):
     sent, said = [], []
 
     def refuse():
-        raise ValueError("nothing is kept")
+        raise kind("nothing is kept")
 
     for make in (lambda: ("a.csv", "α"), refuse):
         button = FileButton("file", make, said.append)

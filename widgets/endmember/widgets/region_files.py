@@ -51,7 +51,7 @@ class FileButton(anywidget.AnyWidget):
         """Send the file to the page, or say why there is none."""
         try:
             name, held = self.file()
-        except (ValueError, TypeError) as error:
-            self._say(str(error))
+        except Exception as error:  # whatever it is, a person waits for an answer
+            self._say(str(error) or type(error).__name__)
             name, held = "", b""
         self.send({"name": name, "type": TYPES.get(Path(name).suffix, "")}, [held])
