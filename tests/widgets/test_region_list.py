@@ -368,6 +368,19 @@ def test_sparse_and_lazy_counts_have_the_same_sums(counts, regions, form):
     assert one.lines == two.lines
 
 
+def test_what_is_handed_out_cannot_change_what_the_list_keeps(regions):
+    regions.keep("corner", CORNER)
+    regions.keep("chosen", np.eye(ROWS, COLUMNS, dtype=bool))
+    before = regions.sums("corner").spectrum.copy()
+    with pytest.raises(ValueError, match="read-only"):
+        regions.sums("corner").spectrum[:] = 0
+    regions.mask("chosen")[:] = True
+    regions.sums("corner", WINDOWS).lines.clear()
+    np.testing.assert_array_equal(regions.sums("corner").spectrum, before)
+    np.testing.assert_array_equal(regions.mask("chosen"), np.eye(ROWS, COLUMNS, dtype=bool))
+    assert list(regions.sums("corner", WINDOWS).lines) == list(WINDOWS)
+
+
 def test_a_region_of_hidden_pixels_alone_holds_nothing(counts):
     hidden = np.zeros((ROWS, COLUMNS), dtype=bool)
     hidden[:3, 4:] = True

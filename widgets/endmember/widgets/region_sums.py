@@ -110,8 +110,9 @@ def sums_of(image, mask, name):
         return RegionSums(name, int(np.count_nonzero(mask)))
     rows = _visible_rows(image, mask)
     if not rows.size:
-        return RegionSums(name, 0, 0.0, 0.0, np.zeros(image.n_channels))
+        return RegionSums(name, 0, 0.0, 0.0, np.broadcast_to(0.0, image.n_channels))
     spectrum = _visible_channels(image, np.asarray(total(_rows(image, rows), axis=0)))
+    spectrum.setflags(write=False)  # it is kept in mind, and handed to whoever asks
     counts = float(spectrum.sum())
     return RegionSums(name, rows.size, counts, _root(counts), spectrum)
 
