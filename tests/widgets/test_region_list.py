@@ -433,6 +433,24 @@ def test_a_slanted_profile_runs_from_its_first_point_in_the_unit_of_the_axes(cou
     np.testing.assert_allclose(profile.means["counts"], on_line)
 
 
+@pytest.mark.parametrize(
+    ("points", "columns"),
+    [([[0.35, 0], [-0.3, 9]], range(10)), ([[0, 7.4], [0.4, 2]], [7, 6, 5, 4, 3, 2])],
+)
+@pytest.mark.parametrize("unit", ["µm", ""])
+def test_across_a_line_scan_there_is_no_length(points, columns, unit):
+    counts = np.random.default_rng(0).poisson(3.0, size=(10, 20))
+    scale = 0.001 if unit else 1.0
+    axes = [em.Axis.uniform(10, scale=scale, unit=unit)]
+    regions = regions_of(em.SpectrumImage(counts, navigation_axes=axes))
+    regions.keep("across", {"kind": "line", "points": points})
+    profile = regions.profile("across", [])
+    expected = scale * np.abs(np.array(columns) - points[0][1])
+    np.testing.assert_allclose(profile.distance, expected, rtol=1e-12)
+    np.testing.assert_array_equal(profile.means["counts"], counts[columns].sum(axis=1))
+    assert profile.unit == (unit or "pixels")
+
+
 def test_a_profile_without_a_common_unit_is_in_pixels_and_goes_into_a_file(regions, tmp_path):
     regions.keep("line", {"kind": "line", "points": [[0, 2], [8, 2]], "width": 1})
     regions.lines = WINDOWS

@@ -130,7 +130,7 @@ def profile_along(image, region, weights, name=""):
         What a count in each visible channel adds to every line.
     """
     shape = (1, *image.navigation_shape)[-2:]
-    pixels, along = positions_along(region, shape)
+    pixels, along, ends = _places_along(image, region, shape)
     rows = np.ravel_multi_index(pixels.T, shape)
     seen = np.ones(rows.size, bool) if image.mask is None else ~image.mask.ravel()[rows]
     rows, along = rows[seen], along[seen]
@@ -139,7 +139,7 @@ def profile_along(image, region, weights, name=""):
     step = np.floor(along + 0.5).astype(int)
     _, step = np.unique(step, return_inverse=True)
     n_pixels = np.bincount(step)
-    scale, unit = _length_of_step(image, region["points"])
+    scale, unit = _length_of_step(image, ends)
     spectra = _visible_channels(image, _rows(image, rows))
     weights = {"counts": np.ones(image.n_channels), **weights}
     means, errors = {}, {}
@@ -232,14 +232,24 @@ def _root(variance):
     return float(np.sqrt(max(variance, 0.0)))
 
 
-def _length_of_step(image, points):
-    """Return how long a pixel along a line is, and the unit."""
+def _places_along(image, region, shape):
+    """Return the pixels of a line, how far along it they are in pixels, and its ends."""
+    pixels, along = positions_along(region, shape)
+    ends = np.array(region["points"], dtype=float)
+    if len(image.navigation_shape) == 1:  # there is no length across a line scan
+        ends[:, 0] = 0.0
+        along = ((pixels - ends[0])[:, 1] * np.sign(ends[1, 1] - ends[0, 1])).clip(0)
+    return pixels, along, ends
+
+
+def _length_of_step(image, ends):
+    """Return how long a pixel along a line between two ends is, and the unit."""
     axes = image.navigation_axes
     units = {axis.unit for axis in axes}
     (unit,) = units if len(units) == 1 else ("",)
     if not unit or not all(axis.is_uniform for axis in axes):
         return 1.0, PIXELS
-    steps = np.subtract(points[-1], points[0])
-    scales = [1.0, *(abs(axis.scale) for axis in axes)][-2:]
+    steps = ends[1] - ends[0]
+    scales = [0.0, *(abs(axis.scale) for axis in axes)][-2:]
     length = np.hypot(*steps)
     return (float(np.hypot(*(steps * scales)) / length) if length else 1.0), unit
