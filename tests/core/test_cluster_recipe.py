@@ -12,7 +12,14 @@ from sklearn.mixture import GaussianMixture
 
 import endmember as em
 from endmember.core.cluster_features import KINDS
-from endmember.core.cluster_recipe import ALGORITHMS, NORMALISATIONS, tuned_clusters
+from endmember.core.cluster_recipe import (
+    ALGORITHMS,
+    NORMALISATIONS,
+    Recipe,
+    recipe_code,
+    recipe_of,
+    tuned_clusters,
+)
 from endmember.core.record import Record
 
 LINES = ["Fe_Ka", "O_Ka"]
@@ -69,6 +76,28 @@ def test_code_and_record_make_the_same_bits_in_a_fresh_process(scene, tmp_path):
             for name in ("means", "again"):
                 assert kept[f"{name}{i}"].tobytes() == one.spectra.means.tobytes(), EVERY[i]
             assert kept[f"errors{i}"].tobytes() == one.spectra.stderr_scatter.tobytes()
+
+
+def test_code_for_sparse_channels_makes_the_same_bits_in_a_fresh_process(scene, tmp_path):
+    image = scene.image.crop((6.37, 6.43)).to_sparse()
+    kinds = [("raw", "none"), ("raw", "spread"), ("l1", "none"), ("l1", "length"), ("pca", "none")]
+    every = [
+        (kind, None, 2, how, "gaussian mixture", 0, held_out)
+        for (kind, how), held_out in itertools.product(kinds, [False, True])
+    ]
+    script, expected = ["import numpy", "made = {}"], {}
+    for i, given in enumerate(every):
+        made = tuned_clusters(image, k=2, **dict(zip(Recipe._fields, given, strict=True)))
+        imports, steps = recipe_code(image, recipe_of(*given), 2, 1)
+        assert steps[:-1] == made.record.to_code().splitlines()[-len(steps) : -1]
+        expected |= {f"labels{i}": made.labels, f"means{i}": made.spectra.means}
+        script += [*imports, f"image = {image.code}", "assert image.is_sparse", *steps]
+        script.append(f"made['labels{i}'], made['means{i}'] = labels, spectra.means")
+    script.append(f"numpy.savez({str(tmp_path / 'made.npz')!r}, **made)")
+    subprocess.run([sys.executable, "-W", "error", "-c", "\n".join(script)], check=True)
+    with np.load(tmp_path / "made.npz") as made:
+        for name, values in expected.items():
+            np.testing.assert_array_equal(made[name], values, err_msg=name)
 
 
 def test_clusters_are_those_of_plain_calls(scene, made):

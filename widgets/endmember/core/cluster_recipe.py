@@ -156,30 +156,32 @@ def halves(image, recipe):
 
 def countable(image):
     """Return an image that can be halved: what is hidden may be no number."""
-    if not _Holes.of(image).may_be_nan:
+    if not _Form.of(image).may_be_nan:
         return image
     return image.with_counts(np.nan_to_num(image.counts))
 
 
-class _Holes(NamedTuple):
-    """What of an image is hidden, as far as code has to know."""
+class _Form(NamedTuple):
+    """What is hidden of an image and how it is held, as far as code has to know."""
 
-    has_pixels: bool
+    hides_pixels: bool
     may_be_nan: bool
+    is_sparse: bool
 
     @classmethod
     def of(cls, image):
-        """Return the holes of an image."""
+        """Return the form of an image."""
         hidden = [0 if mask is None else int(mask.sum()) for mask in _masks(image)]
         is_dense = not (image.is_sparse or image.is_lazy)
-        return cls(hidden[0] > 0, any(hidden) and is_dense and image.counts.dtype.kind == "f")
+        may_be_nan = any(hidden) and is_dense and image.counts.dtype.kind == "f"
+        return cls(hidden[0] > 0, may_be_nan, image.is_sparse)
 
     @classmethod
     def in_record(cls, record):
-        """Return the holes of the image that a record is of."""
+        """Return the form of the image that a record is of."""
         hidden = record.origin["hidden"]
         is_float = record.form["kind"] == "dense" and "f" in record.form["dtype"]
-        return cls(hidden[0] > 0, any(hidden) and is_float)
+        return cls(hidden[0] > 0, any(hidden) and is_float, record.form["kind"] == "csr")
 
 
 def _masks(image):
@@ -264,7 +266,7 @@ def code_of_tuned(record):
     settings = record.parameters
     recipe = recipe_of(**{name: settings[name] for name in Recipe._fields})
     k, min_area, names = (settings[name] for name in ("k", "min_area", "names"))
-    return _code(recipe, k, min_area, names, _Holes.in_record(record))
+    return _code(recipe, k, min_area, names, _Form.in_record(record))
 
 
 def recipe_code(image, recipe, k, min_area, names=None):
@@ -275,15 +277,15 @@ def recipe_code(image, recipe, k, min_area, names=None):
     imports, lines : list of str
         The lines leave ``labels`` and ``spectra``, and ``names`` where somebody gave any.
     """
-    return _code(recipe, k, min_area, names, _Holes.of(image))
+    return _code(recipe, k, min_area, names, _Form.of(image))
 
 
-def _code(recipe, k, min_area, names, holes):
-    imports, steps = _features_code(recipe, holes)
+def _code(recipe, k, min_area, names, form):
+    imports, steps = _features_code(recipe, form)
     steps += _dividing_code(recipe, k)
     if recipe.algorithm != "k-means":
         imports.append("from sklearn.mixture import GaussianMixture")
-    if holes.has_pixels:
+    if form.hides_pixels:
         imports.insert(0, "import numpy as np")
         steps.append("labels = np.nan_to_num(labels, nan=-1).astype(int)")
     if min_area > 1:
@@ -294,12 +296,12 @@ def _code(recipe, k, min_area, names, holes):
     return list(dict.fromkeys(imports)), steps
 
 
-def _features_code(recipe, holes):
+def _features_code(recipe, form):
     imports, steps = ["import endmember as em"], []
     source = "image"
     if recipe.held_out:
         counts = "image"
-        if holes.may_be_nan:
+        if form.may_be_nan:
             imports.insert(0, "import numpy as np")
             counts = "image.with_counts(np.nan_to_num(image.counts))"
         steps.append(f"kept, left = em.thin({counts}, 0.5, seed={recipe.seed})")
@@ -312,7 +314,15 @@ def _features_code(recipe, holes):
     if recipe.normalisation == "length":
         imports.append("from sklearn.preprocessing import normalize")
         steps.append("features = normalize(features)")
+    if form.is_sparse and _keeps_channels(recipe) and recipe.algorithm != "k-means":
+        imports.append("from scipy.sparse import csr_array")
+        steps.append("features = csr_array(features).toarray()  # mixtures take no sparse ones")
     return imports, steps
+
+
+def _keeps_channels(recipe):
+    """Whether features are the channels themselves, which stay sparse where counts are."""
+    return recipe.features == "raw" or (recipe.features == "l1" and not recipe.lines)
 
 
 def _dividing_code(recipe, k):
