@@ -124,6 +124,19 @@ def test_the_list_begins_with_the_regions_of_the_image(counts):
     assert regions_of(em.SpectrumImage(counts, regions={"bright": mask})).regions == {}
 
 
+def test_names_that_a_list_cannot_hold_are_mended_when_an_image_brings_them(counts):
+    names = ["", "two\nlines", " rim ", "rim", "x" * 90, "x" * 95, "\t"]
+    masks = {name: counts[..., place] > 3 for place, name in enumerate(names)}
+    image = em.SpectrumImage(counts, regions=masks)
+    regions = regions_of(image)
+    mended = ["rim", "region", "two lines", "rim 2", "x" * 80, "x" * 78 + " 2", "region 2"]
+    assert list(regions.regions) == mended
+    for name, place in zip(mended, [3, 0, 1, 2, 4, 5, 6], strict=True):
+        np.testing.assert_array_equal(regions.mask(name), counts[..., place] > 3)
+    assert list(image.regions) == names
+    assert list(regions_of(image).regions) == mended
+
+
 def shifted(counts, **settings):
     """The same counts with another axis, pixels and channels hidden, in steps of 5 nm."""
     hidden, lost = np.zeros((ROWS, COLUMNS), dtype=bool), np.zeros(N_CHANNELS, dtype=bool)

@@ -190,11 +190,15 @@ class RegionList(tl.HasTraits):
             self.regions = {n: region for n, region in self.regions.items() if n != name}
 
     def take(self, masks):
-        """Add regions that an image brings, each of them once: one that was removed stays away."""
-        for name, mask in masks.items():
+        """Add regions that an image brings, each of them once: one that was removed stays away.
+
+        Names that the list cannot hold are made into one short line, and numbered where taken.
+        """
+        for name, mask in sorted(masks.items(), key=lambda item: not fits(item[0])):
             brought = (name, hash(np.packbits(mask).tobytes()))
-            if brought not in self._taken and name not in self.regions and np.any(mask):
-                self.keep(name, mask)
+            fitting = name if fits(name) else self._free_name(name)
+            if brought not in self._taken and fitting not in self.regions and np.any(mask):
+                self.keep(fitting, mask)
             self._taken.add(brought)
 
     def take_image(self, image):
@@ -453,7 +457,7 @@ class RegionList(tl.HasTraits):
         name = name.strip()
         if not name:
             raise ValueError("name of the region is empty; write one.")
-        if not name.isprintable() or len(name) > LONGEST:
+        if not fits(name):
             raise ValueError(
                 f"name of the region is {name[:LONGEST]!r}; write one line of at most {LONGEST} "
                 "letters."
@@ -464,12 +468,27 @@ class RegionList(tl.HasTraits):
             )
         return name
 
+    def _free_name(self, name):
+        """Return a name that the list can hold, like one that it cannot."""
+        words = "".join(letter if letter.isprintable() else " " for letter in name).split()
+        like = " ".join(words)[:LONGEST].strip() or "region"
+        free, number = like, 1
+        while free in self.regions:
+            number += 1
+            free = f"{like[: LONGEST - len(f' {number}')]} {number}"
+        return free
+
     def _check_known(self, name):
         if name not in self.regions:
             raise ValueError(self._unknown(name))
 
     def _unknown(self, name):
         return f"no region {name!r}; these are kept: {list(self.regions)}."
+
+
+def fits(name):
+    """Whether a list can hold a region of that name: one line, not empty and not too long."""
+    return name == name.strip() and name.isprintable() and 0 < len(name) <= LONGEST
 
 
 def pack_mask(mask):
