@@ -127,6 +127,19 @@ def test_silhouettes_are_those_of_the_core_cluster_by_cluster(state, scene):
     assert state.silhouettes() == []
 
 
+def test_the_curve_is_drawn_while_silhouettes_are_added(state):
+    ladder = state.ladder
+
+    class Added(np.ndarray):
+        def __getitem__(self, key):
+            ladder.silhouettes[9] = np.ones(3)  # as the worker does, just now
+            return super().__getitem__(key)
+
+    expected = ladder.curve("silhouette")[0]
+    ladder.silhouettes[2] = ladder.silhouettes[2].view(Added)
+    np.testing.assert_array_equal(ladder.curve("silhouette")[0], expected)
+
+
 def test_small_areas_are_removed_where_that_is_asked_for(state):
     state.k = 4
     raw = state.label_map()

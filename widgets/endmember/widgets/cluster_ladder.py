@@ -241,7 +241,7 @@ class Ladder:
         values, errors = np.full((2, self.n_found), np.nan)
         if criterion == "inertia":
             return np.array(self.inertia), np.zeros(self.n_found), None
-        for k, each in self.silhouettes.items():
+        for k, each in dict(self.silhouettes).items():  # a copy: the worker adds to it meanwhile
             known = each[np.isfinite(each)]
             values[k - 1], errors[k - 1] = known.mean(), known.std() / np.sqrt(known.size)
         is_known = criterion == "silhouette" and np.isfinite(values).any()
