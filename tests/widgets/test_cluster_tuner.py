@@ -14,6 +14,7 @@ from ipywidgets.widgets.widget import _instances
 import endmember as em
 from endmember.widgets import cluster_state
 from endmember.widgets.cluster_figure import cluster_figure
+from endmember.widgets.cluster_ladder import Ladder
 from endmember.widgets.cluster_parts import N_POINTS
 from endmember.widgets.cluster_plots import ticks_between
 from endmember.widgets.cluster_tuner import ratio_words
@@ -329,6 +330,24 @@ def test_a_closed_tuner_leaves_the_shared_regions(scene):
     tuner.close()
     heard = regions._trait_notifiers["chosen"]["change"]
     assert all(getattr(act, "__self__", None) not in (tuner, tuner.regions) for act in heard)
+
+
+def test_a_closed_tuner_works_no_further(scene, monkeypatch):
+    entered, gate, climb = threading.Event(), threading.Event(), Ladder.climb
+
+    def slow(self, last, made):
+        entered.set()
+        gate.wait(30)
+        climb(self, last, made)
+
+    monkeypatch.setattr(Ladder, "climb", slow)
+    tuner = em.ClusterTuner(scene.image, max_k=2)
+    assert entered.wait(60)
+    tuner.close()
+    gate.set()
+    assert tuner.state.wait(60)
+    assert (tuner.state.status, tuner.state.shown_k) == ("stale", 0)
+    assert [ladder.n_found for ladder in tuner.state._ladders.values()] == [0]
 
 
 @pytest.mark.parametrize(

@@ -347,8 +347,9 @@ class ClusterTuner(ipw.VBox):
         state.observe(self._show_words, ["status", "message"])
 
     def close(self):
-        """Let go of what other widgets may still show."""
+        """Stop the work, and let go of what other widgets may still show."""
         if "regions" in vars(self):  # else it was never whole
+            self.state.cancel()
             self.regions.regions.unobserve(self._take_region, ["chosen", "regions"])
             self.regions.close()
         super().close()
