@@ -354,6 +354,23 @@ def test_a_line_scan_is_a_map_of_one_row():
     assert_code_makes(state, counts=counts)
 
 
+@pytest.mark.parametrize("kind", ["map", "scatter", "kept"])
+def test_maps_of_a_line_keep_their_shape_in_the_result_and_in_its_code(kind):
+    components, maps = np.eye(2, 9), np.random.default_rng(0).random((40, 2))
+    state = BrowserState((components, maps))
+    if kind == "scatter":
+        state.scatter_region = {"kind": "rectangle", "points": [[0, 0], [60, 60]]}
+    else:
+        state.region = {"kind": "rectangle", "points": [[0, 3], [0, 9]]}
+    if kind == "kept":
+        state.keep_region("drawn")
+    result = state.result()
+    assert (result.maps.shape, result.regions["drawn"].shape) == ((40, 2), (40,))
+    np.testing.assert_array_equal(result.maps, maps)
+    assert_code_makes(state, components=components, maps=maps)
+    assert int(state.csv_text("abundances").splitlines()[1].split(",")[1]) > 0
+
+
 # two results
 
 

@@ -118,7 +118,8 @@ class BrowserState(tl.HasTraits):
     ----------
     result : estimator, Decomposition, Bootstrap, HyperSpy signal, or pair of arrays
         A fitted estimator; a signal after ``decomposition()``; or ``(components, maps)`` of shapes
-        (n_components, n_channels) and (rows, columns, n_components).
+        (n_components, n_channels) and (rows, columns, n_components), of a line
+        (n_pixels, n_components).
     image : SpectrumImage, Scene, or what :func:`as_spectrum_image` takes, optional
         Counts that it was found in. A Decomposition and a signal bring theirs, arrays do without.
     beside : optional
@@ -486,9 +487,7 @@ class BrowserState(tl.HasTraits):
     def result(self):
         """Return the components as they were named, ordered, turned and hidden."""
         order = list(self.order)
-        maps = np.moveaxis(self.maps[order], 0, -1)
-        if self.image is not None:
-            maps = maps.reshape(*self.image.navigation_shape, len(order))
+        maps = np.moveaxis(self.maps[order], 0, -1).reshape(*self._navigation_shape, len(order))
         return Browsing(
             names=[self.names[k] for k in order],
             order=order,
@@ -814,7 +813,7 @@ class BrowserState(tl.HasTraits):
 
     @property
     def _navigation_shape(self):
-        return self.shape if self.image is None else self.image.navigation_shape
+        return self.regions.navigation_shape  # that of the image, or of the maps that came
 
     def _index(self, pixel):
         return pixel[-len(self._navigation_shape) :]
