@@ -36,6 +36,23 @@ def browser(result):
     browser.close()
 
 
+def test_a_closed_browser_leaves_the_list_of_regions(result, browser):
+    def observers():
+        return {name: len(one["change"]) for name, one in kept._trait_notifiers.items()}
+
+    kept = browser.state.regions
+    before = observers()
+    other = ComponentBrowser(result)
+    assert other.state.regions is kept
+    assert observers() != before
+    code = other.code.value
+    other.close()
+    other.close()  # once more does no harm
+    assert observers() == before
+    kept.keep("corner", CORNER)
+    assert other.code.value == code
+
+
 def layer(browser, place):
     """Values of a layer as the page has them, in steps of 1/254 of their range."""
     layers = browser.map.layers

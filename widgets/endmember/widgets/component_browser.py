@@ -88,6 +88,8 @@ class ComponentBrowser(ipw.VBox):
     value = tl.Int(0, min=0)
     pixel = tl.Tuple(tl.Int(), tl.Int(), default_value=(0, 0))
 
+    _listens = False
+
     def __init__(self, result, image=None, *, beside=None):
         self.state = BrowserState(result, image, beside=beside)
         self.palette = label_colors(self.state.n_components)
@@ -111,9 +113,13 @@ class ComponentBrowser(ipw.VBox):
 
     def close(self):
         """Leave the regions, which other widgets may still show."""
-        if "regions" in vars(self):  # else it was never made
+        if self._listens:  # else it was never made, or is closed already
+            kept = self.state.regions
+            kept.unobserve(self._show_region, ["chosen"])
+            kept.unobserve(self._show_code, ["regions", "chosen"])
             self.state.close()
             self.regions.close()
+            self._listens = False
         super().close()
 
     def result(self):
@@ -384,6 +390,7 @@ class ComponentBrowser(ipw.VBox):
             state.observe(act, names)
         state.regions.observe(self._show_region, ["chosen"])
         state.regions.observe(self._show_code, ["regions", "chosen"])
+        self._listens = True
 
     def _hear(self):
         """Let the controls that are not linked tell the state."""
