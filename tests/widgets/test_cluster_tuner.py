@@ -323,6 +323,79 @@ def test_what_is_chosen_in_the_plane_is_kept_as_a_region(scene):
     np.testing.assert_array_equal(tuner.regions.regions.mask("corner"), chosen)
 
 
+@pytest.fixture
+def alone(scene):
+    """A tuner of two clusters whose regions nothing else shares."""
+    tuner = em.ClusterTuner(em.SpectrumImage(scene.image.counts.copy(), scene.image.axis), max_k=3)
+    tuner.result()
+    return tuner
+
+
+def test_a_chosen_mask_takes_the_place_of_what_is_drawn_in_the_plane(alone):
+    alone.keep.click()
+    regions, everywhere = alone.regions.regions, [[0, 0], [95, 95]]
+    alone.plane.region = {"kind": "rectangle", "points": everywhere}
+    assert alone.state.chosen().all()
+    regions.chosen = "cluster 1"
+    assert alone.plane.region == {}
+    np.testing.assert_array_equal(alone.state.chosen(), regions.mask("cluster 1"))
+    assert alone.means.chosen.labels == [f"{regions.mask('cluster 1').sum()} chosen pixels"]
+    alone.plane.region = {"kind": "rectangle", "points": everywhere}
+    assert (regions.chosen, alone.state.marked) == ("", None)
+    assert alone.state.chosen().all()
+    alone.plane.region = {}
+    assert alone.state.chosen() is None
+
+
+def test_clusters_of_one_name_are_kept_as_one_region(alone):
+    alone.value = 3
+    alone.state.names = ["rim", "rim", "core"]
+    alone.keep.click()
+    kept, masks = alone.regions.regions.masks(), alone.result().masks()
+    assert list(kept) == list(masks) == ["rim", "core"]
+    for name, mask in masks.items():
+        np.testing.assert_array_equal(kept[name], mask)
+    assert "clusters of one name are one region" in alone.message.value
+
+
+def test_a_region_that_a_cluster_shares_its_name_with_stays(alone):
+    regions, corner = alone.regions.regions, {"kind": "rectangle", "points": [[0, 0], [1, 1]]}
+    regions.keep("rim", corner)
+    alone.state.names = ["rim", "core"]
+    for _ in range(2):  # the second time nothing more is kept
+        alone.keep.click()
+        assert sorted(regions.regions) == ["core", "rim", "rim 2"]
+        assert regions.regions["rim"] == corner
+        np.testing.assert_array_equal(regions.mask("rim 2"), alone.result().masks()["rim"])
+        assert "called rim, so the cluster is kept as rim 2" in alone.message.value
+    alone.state.names = ["rim", "rim 2"]
+    alone.keep.click()
+    masks = alone.result().masks()
+    np.testing.assert_array_equal(regions.mask("rim 2"), masks["rim 2"])
+    np.testing.assert_array_equal(regions.mask("rim 3"), masks["rim"])
+
+
+@pytest.mark.parametrize("name", ["n" * 81, "two\nlines"])
+def test_names_that_fit_no_region_are_told_in_words(alone, name):
+    alone.state.names = ["rim", name]
+    alone.keep.click()
+    assert alone.regions.regions.regions == {}
+    assert "write one line of at most 80 letters into the table" in alone.message.value
+    assert alone.message.kind == "error"
+
+
+def test_clusters_that_are_not_found_yet_are_not_kept(scene, monkeypatch):
+    gate, work = threading.Event(), cluster_state._Job._work
+    monkeypatch.setattr(
+        cluster_state._Job, "_work", lambda job, stop: (gate.wait(30), work(job, stop))
+    )
+    tuner = em.ClusterTuner(em.SpectrumImage(scene.image.counts.copy()), max_k=2)
+    tuner.keep.click()
+    assert "no clusters to keep yet" in tuner.message.value
+    gate.set()
+    assert tuner.state.wait(60)
+
+
 def test_a_closed_tuner_leaves_the_shared_regions(scene):
     tuner = em.ClusterTuner(scene.image, max_k=2)
     tuner.result()

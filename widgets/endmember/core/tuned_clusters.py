@@ -56,10 +56,7 @@ class TunedClusters:
         dict of str to ndarray of bool, shape (rows, columns)
             A name that two clusters have stands for both of them.
         """
-        found: dict = {}
-        for k, name in enumerate(self.names):
-            found[name] = found.get(name, False) | (self.labels == k)
-        return found
+        return masks_of(self.labels, self.names)
 
     def to_csv(self, path):
         """Write the map as a table: row, column, cluster and its name, a line for each pixel.
@@ -81,6 +78,14 @@ class TunedClusters:
             scatter among the pixels are in counts a pixel.
         """
         _write(path, spectra_csv(self.image, self.spectra, self.names))
+
+
+def masks_of(labels, names):
+    """Return the pixels of every cluster by its name; clusters of one name are joined."""
+    found: dict = {}
+    for k, name in enumerate(names):
+        found[name] = found.get(name, False) | (labels == k)
+    return found
 
 
 def map_csv(labels, names):

@@ -324,6 +324,8 @@ class ClusterState(tl.HasTraits):
 
     def mark(self, mask):
         """Choose pixels that have no outline, until a region is drawn; None for none of them."""
+        if mask is not None:
+            self.region = self.plane_region = {}
         self.marked = None if mask is None else np.asarray(mask, dtype=bool).reshape(self.shape)
 
     @property
@@ -465,12 +467,12 @@ class ClusterState(tl.HasTraits):
     @tl.observe("region")
     def _on_map(self, change):
         if change["new"]:
-            self.plane_region = {}
+            self.plane_region, self.marked = {}, None
 
     @tl.observe("plane_region")
     def _in_plane(self, change):
         if change["new"]:
-            self.region = {}
+            self.region, self.marked = {}, None
 
     @contextmanager
     def _together(self):

@@ -10,6 +10,7 @@ import numpy as np
 import traitlets as tl
 
 from endmember.core.axes import length_scale
+from endmember.core.tuned_clusters import masks_of
 from endmember.widgets.cluster_figure import save_figure
 from endmember.widgets.cluster_parts import ClusterLinks, ClusterTable, PlaneWords, Silhouettes
 from endmember.widgets.cluster_plane import N_BINS
@@ -24,7 +25,7 @@ from endmember.widgets.pages import save_page
 from endmember.widgets.pixels import check_inside
 from endmember.widgets.plain_keys import PlainKeys
 from endmember.widgets.region_files import FileButton
-from endmember.widgets.region_list import MASK, regions_of
+from endmember.widgets.region_list import LONGEST, MASK, fits, pack_mask, regions_of
 from endmember.widgets.region_panel import RegionPanel
 from endmember.widgets.work_row import WorkRow
 
@@ -106,6 +107,7 @@ class ClusterTuner(ipw.VBox):
         self.state = ClusterState(data, lines=lines, max_k=max_k, compute=False)
         self._is_filling = False
         self._sent = self._sent_plane = None  # what the page has of maps and plane
+        self._kept = {}  # regions that clusters were kept as, by name
         self._make_controls()
         self._make_views()
         super().__init__(self._arranged(), layout={"max_width": "1100px"})
@@ -343,6 +345,7 @@ class ClusterTuner(ipw.VBox):
         state.observe(self._show_names, "names")
         state.observe(self._show_table, "ratio")
         state.observe(self._show_plane, "plane_axes")
+        state.observe(self._leave_region, "plane_region")
         state.observe(self._show_chosen, ["pixel", "hovered", "region", "plane_region"])
         state.observe(self._show_words, ["status", "message"])
 
@@ -385,6 +388,11 @@ class ClusterTuner(ipw.VBox):
         self.state.mark(regions.mask(regions.chosen) if is_mask else None)
         self._show_chosen()
 
+    def _leave_region(self, change):
+        """Let go of the chosen region where a person draws in the plane."""
+        if change["new"]:
+            self.regions.regions.chosen = ""
+
     def _drawn(self):
         """Return what is to be kept as a region: what was drawn on the map, or in the plane."""
         state = self.state
@@ -393,15 +401,44 @@ class ClusterTuner(ipw.VBox):
         return state.chosen().reshape(state.image.navigation_shape)
 
     def _keep_regions(self, _=None):
-        """Keep the clusters that are shown among the regions, under their names."""
-        state, regions = self.state, self.regions.regions
+        """Keep the clusters that are shown among the regions, or say why not."""
+        try:
+            masks = self._masks_to_keep()
+            names = {name: self._keep_region(name, masks) for name in masks}
+        except ValueError as error:
+            self._say(str(error))
+            return
+        self._say(kept_words(self.state.shown_k, names), kind="status")
+
+    def _masks_to_keep(self):
+        """Return the pixels of the clusters that are shown, by names that regions can have."""
+        state = self.state
+        if not state.shown_k:
+            raise ValueError("There are no clusters to keep yet; wait until the first are found.")
+        for name in state.shown_names():
+            if not fits(name):
+                raise ValueError(
+                    f"The name {name[:LONGEST]!r} does not fit a region; write one line of at "
+                    f"most {LONGEST} letters into the table."
+                )
         labels = state.label_map().reshape(state.image.navigation_shape)
-        for k, name in enumerate(state.shown_names()):
-            if name in regions.regions:
-                regions.remove(name)
-            if (labels == k).any():
-                regions.keep(name, labels == k)
-        self._say(f"{state.shown_k} clusters are kept as regions.", kind="status")
+        masks = masks_of(labels, state.shown_names())
+        return {name: mask for name, mask in masks.items() if mask.any()}
+
+    def _keep_region(self, name, masks):
+        """Keep one of the masks, in place of the one that was kept before; return its name."""
+        regions, packed = self.regions.regions, {"kind": MASK, "pixels": pack_mask(masks[name])}
+        given, number = name, 1
+        while given in regions.regions:
+            is_own = regions.regions[given] in (self._kept.get(given), packed)
+            if is_own and (number == 1 or given not in masks):
+                regions.remove(given)
+                break
+            number += 1
+            given = f"{name} {number}"
+        regions.keep(given, masks[name])
+        self._kept[given] = packed
+        return given
 
     # what the state knows
 
@@ -548,6 +585,17 @@ def words_of(status, message):
     before = {"error": "No clusters: ", "stale": "Shown are older clusters. "}
     kind = "error" if status == "error" else "warning" if status == "idle" else "status"
     return (f"{before.get(status, '')}{message}" if message else ""), kind
+
+
+def kept_words(n_clusters, names):
+    """Say which clusters were kept; of names that other regions have, which took their place."""
+    said = [f"{n_clusters} clusters are kept as regions."]
+    if len(names) < n_clusters:
+        said.append(f"They are {len(names)}: clusters of one name are one region.")
+    for name, given in names.items():
+        if given != name:
+            said.append(f"Another region is called {name}, so the cluster is kept as {given}.")
+    return " ".join(said)
 
 
 def axis_html(name, unit, ends, arrow):
