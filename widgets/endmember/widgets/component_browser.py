@@ -18,7 +18,7 @@ from endmember.widgets.component_plots import ComponentPlot, PartsPlot
 from endmember.widgets.factors import compact_factors, pack_factors
 from endmember.widgets.figure_files import checked_path, nothing_hovered
 from endmember.widgets.map_traits import label_colors
-from endmember.widgets.map_view import MapView
+from endmember.widgets.map_view import Hearing, MapView
 from endmember.widgets.message import Message
 from endmember.widgets.pages import save_page
 from endmember.widgets.plain_keys import PlainKeys
@@ -33,6 +33,10 @@ HELD = "what each pixel holds"
 ALL_TOGETHER = "all components that are not hidden, in the colours of their spectra"
 ALL_BESIDE = "what is nearest to them in the other result, in the same colours"
 SAID = ["names", "order", "signs", "region", "scatter_region"]  # what code repeats
+
+
+class ComponentList(Hearing, ipw.Select):
+    """A list that knows when it was the page that changed it."""
 
 
 class ComponentBrowser(ipw.VBox):
@@ -295,7 +299,7 @@ class ComponentBrowser(ipw.VBox):
 
     def _make_controls(self):
         n = self.state.n_components
-        self.component = ipw.Select(description="component", rows=min(max(n, 3), 12))
+        self.component = ComponentList(description="component", rows=min(max(n, 3), 12))
         self.name = ipw.Text(description="name", continuous_update=False)
         self.flipped = ipw.Checkbox(description="turned over", indent=False)
         self.hidden = ipw.Checkbox(description="hidden", indent=False)
@@ -478,7 +482,8 @@ class ComponentBrowser(ipw.VBox):
                 self.component.options = names
                 self.across.options = self.up.options = [(state.names[k], k) for k in state.order]
                 self.across.value, self.up.value = state.scatter
-            self.component.value = state.component
+            if not self.map.is_hearing:  # else the page moves the list, and may be further by now
+                self.component.value = state.component
             self.name.value = state.names[state.component]
             self.flipped.value = state.signs[state.component] < 0
             self.hidden.value = state.component in state.hidden
@@ -526,6 +531,8 @@ class ComponentBrowser(ipw.VBox):
         is_alone = state.view == "one"
         with self._showing(), self.map.hold_sync():
             self.map.visible = [k not in state.hidden for k in state.order]
+            if self.component.is_hearing or self.map.is_hearing:
+                return  # the page has chosen, and may be further by now
             self.map.shown = state.order.index(state.component) if is_alone else None
             name = state.names[state.component]
             self.map.caption = f"{name}: {HELD}" if is_alone else ALL_TOGETHER

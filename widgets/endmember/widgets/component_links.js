@@ -18,7 +18,6 @@ class Links {
     const factors = map.get("factors");
     this.factors = new Factors(factors.blocks ? await fromPage(factors, map.get("shape")) : fromKernel(factors));
     this.shapes = this.curves.parts.map((_, k) => this.thinnedPart(k));
-    this.highlight = map.get("highlight");
     await this.unpackAll();
     this.on(this.model, ["order", "names", "signs", "partners", "scatter"], () => this.refresh());
     this.on(list, ["index"], () => this.choose());
@@ -26,7 +25,7 @@ class Links {
     this.on(map, ["visible"], () => this.takeVisible(map));
     this.on(map, ["rank"], () => queueMicrotask(() => this.takeStep()));
     this.on(map, ["hovered", "pixel", "region"], () => this.follow());
-    this.on(map, ["highlight"], () => this.keepHighlight());
+    this.on(map, ["caption"], () => this.choose()); // a late one is of another component
     this.curves.lines.forEach((line) => this.on(line, ["y"], () => this.drawFront()));
     if (scatter) {
       this.on(scatter, ["hovered"], () => this.takeHoveredBin());
@@ -334,10 +333,10 @@ class Links {
   takeHoveredBin() {
     const bin = this.scatter.get("hovered");
     const pixels = bin ? this.pixelsIn(bin) : [];
-    if (!pixels.length) return this.put(this.map, { highlight: this.highlight });
+    if (!pixels.length) return this.put(this.map, { veil: null });
     const bits = new Uint8Array(Math.ceil(this.factors.nPixels / 8));
     for (const at of pixels) bits[at >> 3] |= 128 >> (at & 7);
-    this.put(this.map, { highlight: new DataView(bits.buffer) });
+    this.put(this.map, { veil: new DataView(bits.buffer) }); // of the page alone: no echo brings it back
   }
 
   /** Choose a pixel of the bin that was chosen, where there is one. */
@@ -347,10 +346,6 @@ class Links {
     const [at, columns] = [pixels[Math.floor(pixels.length / 2)], this.map.get("shape")[1]];
     this.map.set("pixel", [Math.floor(at / columns), at % columns]);
     this.map.save_changes();
-  }
-
-  keepHighlight() {
-    this.highlight = this.map.get("highlight");
   }
 }
 

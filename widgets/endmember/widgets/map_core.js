@@ -26,7 +26,7 @@ class Core {
     listen(["unit", "pixel_size", "tools", "frame_names", "frame_label"], () => this.soon("repaint"));
     listen(["frame"], () => this.repaint());
     listen(["opacity"], () => this.views.forEach((view) => view.showOpacity()));
-    listen(["highlight"], () => this.soon("redraw"));
+    listen(["highlight", "veil"], () => this.soon("redraw"));
     listen(["compared"], () => this.scale.connect());
     listen(["tool", "line_width"], () => this.views.forEach((view) => (view.drawing.drop(), view.controls.showTools())));
     listen(["region"], () => this.takeRegion());

@@ -155,12 +155,13 @@ class View {
     this.core.views.delete(this);
   }
 
-  pixelAt(event) {
+  /** The pixel of an event; without a kernel one near it whose counts are here, unless told not to. */
+  pixelAt(event, isHeld = !this.core.hasKernel) {
     const [rows, columns] = this.core.model.get("shape");
     const box = this.stage.getBoundingClientRect();
     const within = (share, size) => Math.min(size - 1, Math.max(0, Math.floor(share * size)));
     const [down, across] = [event.clientY - box.top, event.clientX - box.left];
-    if (!this.core.hasKernel) {
+    if (isHeld) {
       const reach = this.reach(box);
       for (const at of this.core.pins.keys()) {
         const pin = [Math.floor(at / columns), at % columns];
@@ -191,14 +192,15 @@ class View {
     const step = event.shiftKey ? 10 : 1;
     const moves = { ArrowUp: [-step, 0], ArrowDown: [step, 0], ArrowLeft: [0, -step], ArrowRight: [0, step] };
     const ranks = { PageUp: 1, "+": 1, PageDown: -1, "-": -1 };
+    const hasRanks = this.core.model.get("max_rank") > 1; // else these keys scroll the page
     const tool = TOOL_KEYS[event.key.toLowerCase()];
     if (event.key in moves) this.move(moves[event.key]);
     else if (this.core.tools.includes(tool)) return this.takeTool(tool, event);
     else if (event.key === "Enter" && this.core.tool !== "point") this.drawing.setCorner();
     else if (event.key === "Escape") return this.leaveRegion();
-    else if (event.key === "n" && !this.core.hasKernel) this.moveToNextPin();
+    else if (event.key.toLowerCase() === "n" && !this.core.hasKernel) this.moveToNextPin();
     else if (event.key in FRAME_KEYS) this.core.setFrame(this.core.model.get("frame") + FRAME_KEYS[event.key]);
-    else if (event.key in ranks) this.core.setRank(this.core.model.get("rank") + ranks[event.key]);
+    else if (hasRanks && event.key in ranks) this.core.setRank(this.core.model.get("rank") + ranks[event.key]);
     else return;
     event.preventDefault();
     if (this.drawing.points || event.key !== "Enter") this.say(this.name());
@@ -272,7 +274,7 @@ class View {
   /** Dim all pixels but those that are to stand out. */
   drawVeil() {
     const { core, veil } = this;
-    const view = core.model.get("highlight");
+    const view = core.model.get("veil") ?? core.model.get("highlight");
     if (view === this.veiled) return;
     this.veiled = view;
     const bits = view.byteLength ? blockBits(view, core.shape, core.block) : null;

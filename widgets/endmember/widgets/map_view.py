@@ -195,7 +195,10 @@ class MapView(Hearing, anywidget.AnyWidget):
     max_rank = tl.Int(1, min=1).tag(sync=True)
     residual = tl.Enum(["leading", "all", "next"], "leading").tag(sync=True)
     pixel = tl.Tuple(tl.Int(), tl.Int(), default_value=(0, 0)).tag(sync=True)
-    hovered = tl.Tuple(tl.Int(), tl.Int(), allow_none=True, default_value=None).tag(sync=True)
+    hovered = tl.Tuple(tl.Int(), tl.Int(), allow_none=True, default_value=None).tag(
+        sync=True,
+        echo_update=False,  # it is told late, and an echo later still: the hand is elsewhere then
+    )
     tool = tl.Enum(TOOLS, "point").tag(sync=True)
     tools = tl.List(tl.Enum(TOOLS), allow_none=True, default_value=None).tag(sync=True)
     line_width = tl.Int(1, min=1).tag(sync=True)
