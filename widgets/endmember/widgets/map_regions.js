@@ -148,7 +148,7 @@ class Drawing {
 
   /** The place of an event: a whole pixel where there are two, as it is for a lasso. */
   placeOf(event) {
-    return this.hasTwoEnds ? this.view.pixelAt(event) : this.view.exactAt(event);
+    return this.hasTwoEnds ? this.view.pixelAt(event, false) : this.view.exactAt(event);
   }
 
   start(event) {
