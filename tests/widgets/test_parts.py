@@ -45,11 +45,15 @@ def test_the_button_cancels_what_runs_and_begins_what_is_left():
     assert work.asked == ["compute", "cancel", "compute"]
 
 
-def test_a_click_on_the_page_presses_the_button():
+def test_a_click_does_what_the_button_said_when_it_was_pressed():
     work = Work()
     row = WorkRow(work)
-    row._handle_custom_msg({"kind": "press"}, [])
-    assert work.asked == ["compute"]
+    row._handle_custom_msg({"kind": "cancel"}, [])  # the work has ended while it travelled
+    assert work.asked == []
+    row._handle_custom_msg({"kind": "compute"}, [])
+    row._handle_custom_msg({"kind": "compute"}, [])  # of a second view
+    row._handle_custom_msg({"kind": "cancel"}, [])
+    assert work.asked == ["compute", "cancel"]
 
 
 def test_a_message_changes_words_and_kind_together():

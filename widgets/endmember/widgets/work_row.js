@@ -1,5 +1,7 @@
 // A button, a bar and the time that is left. The button answers at once, however far the kernel is.
 
+const ASKED = { cancel: "cancelling …", compute: "beginning …" };
+const PATIENCE = 5000; // ms to wait for Python before saying that it does not answer
 const OFTEN = 0.1; // of the work: more often than that its progress is not spoken
 
 function make(tag, attributes, ...children) {
@@ -43,17 +45,21 @@ export default {
       left.textContent = asked ?? (!isRunning ? "" : seconds === null ? "working …" : duration(seconds));
       speak(status, progress);
     };
-    const heard = () => ((asked = null), show());
+    let waiting = null;
+    const heard = () => (clearTimeout(waiting), (asked = null), show());
     button.addEventListener("click", () => {
-      asked = model.get("status") === "running" ? "cancelling …" : "beginning …";
+      const kind = model.get("status") === "running" ? "cancel" : "compute";
+      asked = ASKED[kind];
       show();
-      model.send({ kind: "press" });
+      model.send({ kind });
+      waiting = setTimeout(() => ((asked = null), show(), (left.textContent = "Python does not answer.")), PATIENCE);
     });
     show();
     model.on("change:status change:start", heard);
     model.on("change:progress change:seconds_left", show);
     el.replaceChildren(make("div", { class: "endmember-row" }, button, bar, left, spoken));
     return () => {
+      clearTimeout(waiting);
       model.off("change:status change:start", heard);
       model.off("change:progress change:seconds_left", show);
     };

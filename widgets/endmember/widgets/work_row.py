@@ -41,11 +41,20 @@ class WorkRow(anywidget.AnyWidget):
         self._state = state
         for name in ("status", "progress", "seconds_left"):
             tl.dlink((state, name), (self, name))
-        self.on_msg(lambda *_: self.press())
+        self.on_msg(self._take)
+
+    def _take(self, _, content, buffers):
+        """Do what the button said when it was pressed, unless it no longer applies."""
+        if content == {"kind": "cancel" if self._is_running else "compute"}:
+            self.press()
+
+    @property
+    def _is_running(self):
+        return self._state.status == "running"
 
     def press(self):
         """Do what a click on the button does: cancel what runs, or begin what is left."""
-        if self._state.status == "running":
+        if self._is_running:
             self._state.cancel()
         else:
             self._state.compute()
