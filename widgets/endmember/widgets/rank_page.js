@@ -10,9 +10,19 @@ class Wheel {
     [this.travelled, this.last] = [0, 0];
   }
 
+  /** Forget what was travelled. */
+  rest() {
+    this.travelled = 0;
+  }
+
+  /** How far an event goes, up or to the right, in CSS pixels. */
+  wayOf({ deltaX, deltaY, deltaMode }) {
+    return (Math.abs(deltaX) > Math.abs(deltaY) ? deltaX : -deltaY) * (deltaMode === 0 ? 1 : LINE);
+  }
+
   /** How many ranks an event is worth: -1, 0 or 1. */
-  step({ deltaX, deltaY, deltaMode, timeStamp }) {
-    const way = (Math.abs(deltaX) > Math.abs(deltaY) ? deltaX : -deltaY) * (deltaMode === 0 ? 1 : LINE);
+  step(event) {
+    const [way, { timeStamp }] = [this.wayOf(event), event];
     if (timeStamp - this.last > PAUSE || way * this.travelled < 0) this.travelled = 0;
     this.last = timeStamp;
     this.travelled += way;
@@ -58,8 +68,10 @@ export default () => {
       };
       const roll = (event) => {
         if (event.ctrlKey || isPassing(event)) return; // with Ctrl it enlarges the page
+        const [rank, way] = [map.get("rank"), wheel.wayOf(event)];
+        if (way > 0 ? rank >= map.get("max_rank") : rank <= 1) return wheel.rest(); // the page goes on
         event.preventDefault();
-        setRank(map.get("rank") + wheel.step(event));
+        setRank(rank + wheel.step(event));
       };
       const choose = (event) => {
         const figure = event.target.closest(".bqplot.figure");
