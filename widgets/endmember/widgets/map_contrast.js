@@ -136,7 +136,10 @@ class Contrast {
   showScale() {
     const { scale, core } = this;
     const { limits } = core.values();
-    ["low", "high"].forEach((name, i) => (this.find(`.${name}`).value = Number(limits[i].toPrecision(6))));
+    ["low", "high"].forEach((name, i) => {
+      const input = this.find(`.${name}`);
+      if (input !== document.activeElement) input.value = Number(limits[i].toPrecision(6)); // else a person types
+    });
     press(this.find(".hold"), scale.isHeld);
     this.find(".scale-choice").value = scale.isLog ? "log" : "linear";
     this.find(".scale-choice").disabled = scale.isSigned; // a negative value has no logarithm

@@ -61,7 +61,8 @@ class Controls {
     this.view.root.dataset.draws = this.core.tool !== "point";
     const region = this.core.region;
     this.find(".width").hidden = this.core.tool !== "line" && region?.kind !== "line";
-    this.find(".width input").value = region?.width ?? this.model.get("line_width");
+    const width = this.find(".width input");
+    if (width !== document.activeElement) width.value = region?.width ?? this.model.get("line_width");
     this.find(".clear").hidden = !region;
     this.find(".status").textContent = region ? this.core.regionText() : "";
   }

@@ -117,11 +117,18 @@ class Marks {
     line.set(visible ? { visible, ...thinned(axis, values, tolerance) } : { visible });
   }
 
+  /** Take away a curve of labels that are no more. */
+  hide(line) {
+    this.hoveredCurve = null;
+    if (line.get("visible")) line.set({ visible: false });
+  }
+
   /** Draw the mean spectra of all labels of the present rank, in their colours. */
   drawMeans() {
     const { sets } = this.core;
     const line = this.marks.means;
-    if (!line || !sets) return;
+    if (!line) return;
+    if (!sets) return this.hide(line);
     const curves = sets.curves(this.model.get("rank"));
     const visible = curves.length > 0;
     if (!visible) return line.set({ visible });
@@ -133,7 +140,8 @@ class Marks {
   drawHoveredMean() {
     const { core } = this;
     const line = this.marks.hovered;
-    if (!line || !core.sets) return;
+    if (!line) return;
+    if (!core.sets) return this.hide(line);
     const [rank, label] = [this.model.get("rank"), core.labels[core.flat(core.probed)]];
     const curve = core.sets.curves(rank)[label];
     const legend = core.labelLegend()[label];
