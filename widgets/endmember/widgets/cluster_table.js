@@ -23,10 +23,14 @@ export default {
       names[label] = input.value.trim() || `cluster ${label}`;
       input.value = names[label];
       map.set("names", names);
+      map.save_changes(); // else they would travel with a later message, and undo what Python says meanwhile
       model.set("names", names);
       model.save_changes();
     };
+    let isLate = false; // whether rows wait until nobody types in them
     const build = () => {
+      isLate = table.contains(document.activeElement);
+      if (isLate) return;
       const rows = model.get("rows")[map.get("rank") - 1] ?? [];
       const heads = model.get("heads").map((head) => element("th", { scope: "col" }, head));
       const body = rows.map((cells, label) => rowOf(cells, label, model, rename));
@@ -37,6 +41,10 @@ export default {
       inputs().forEach((input, label) => {
         if (input !== document.activeElement) input.value = model.get("names")[label];
       });
+    const leave = ({ relatedTarget }) => {
+      if (!table.contains(relatedTarget)) queueMicrotask(() => (isLate ? build() : name()));
+    };
+    table.addEventListener("focusout", leave);
     build();
     const stops = [follow(map, ["rank"], afterPaint(build)), follow(model, ["rows", "heads"], build), follow(model, ["names"], name)];
     return () => stops.forEach((stop) => stop());
