@@ -20,6 +20,7 @@ from endmember.widgets.scatter import N_BINS, scatter_bins
 
 ROWS, COLUMNS, N_CHANNELS = 12, 9, 30
 CORNER = {"kind": "rectangle", "points": [[0, 6], [2, 8]]}
+LOWER = {"kind": "rectangle", "points": [[9, 0], [11, 4]]}
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,16 @@ def nmf(image):
 @pytest.fixture
 def state(nmf, image):
     return BrowserState(nmf, image)
+
+
+@pytest.fixture
+def two_states():
+    """Two browsers on the same numbers, whose regions are not shared."""
+    made = []
+    for _ in range(2):
+        rng = np.random.default_rng(0)
+        made.append(BrowserState((np.eye(3, 9), rng.random((ROWS, COLUMNS, 3)))))
+    return made
 
 
 @pytest.fixture(autouse=True)
@@ -518,19 +529,86 @@ def test_settings_come_back_in_another_browser(state, nmf, image):
         np.testing.assert_array_equal(mask, theirs.regions[name])
 
 
+def with_regions(regions):
+    return {"names": ["a", "b", "c"], "regions": regions}
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"names": ["a", "b", "c"], "colour": 1}, r"settings hold \['colour'\]"),
         ({"names": ["a", "b", "c"], "component": 7}, "component is 7"),
         ({"names": ["a", "b", "c"], "order": [0, 0, 1]}, "name every component once"),
+        ({"names": ["a", "b", "c"], "pixel": 5}, "not iterable"),
+        ({"names": ["a", "b", "c"], "region": {"kind": "circle"}}, "has the kind 'circle'"),
+        (with_regions({"regions": {"bad": {"kind": "line", "points": [[0, 0]]}}}), "at least 2"),
+        (with_regions({"regions": {"bad": {"kind": "mask"}}}), "holds no mask"),
+        (with_regions({"regions": {"": CORNER}}), "name of the region is empty"),
+        (with_regions({"regions": {"a": CORNER}, "chosen": "b"}), "no region 'b'"),
+        (with_regions({"regions": {}, "lines": ["Qq_Ka"]}), "element is 'Qq'"),
     ],
 )
 def test_settings_that_are_none_change_nothing(state, settings, message):
     before = state.settings()
-    with pytest.raises((ValueError, tl.TraitError), match=message):
+    state.region = CORNER
+    state.keep_region("first")
+    before = state.settings()
+    with pytest.raises((ValueError, TypeError, tl.TraitError), match=message):
         state.restore(settings)
     assert state.settings() == before
+
+
+def keep_mask(state):
+    state.regions.keep("mask", np.eye(ROWS, COLUMNS, dtype=bool))
+    state.regions.chosen = "mask"
+
+
+def keep_and_let_go(state):
+    state.region = CORNER
+    state.keep_region("one")
+    state.regions.chosen = ""
+
+
+def draw_beside_one_called_drawn(state):
+    state.region = CORNER
+    state.keep_region("drawn")
+    state.region = LOWER
+
+
+STATES = {
+    "nothing": lambda state: None,
+    "drawn": lambda state: state.set_trait("region", CORNER),
+    "elsewhere": lambda state: state.set_trait("region", LOWER),
+    "on the scatter": lambda state: state.set_trait("scatter_region", CORNER),
+    "kept": lambda state: (state.set_trait("region", CORNER), state.keep_region("one")),
+    "kept elsewhere": lambda state: (state.set_trait("region", LOWER), state.keep_region("one")),
+    "kept mask": keep_mask,
+    "let go": keep_and_let_go,
+    "beside drawn": draw_beside_one_called_drawn,
+    "much": browsed,
+}
+
+
+@pytest.mark.parametrize("after", STATES)
+@pytest.mark.parametrize("before", STATES)
+def test_settings_come_back_from_any_state(two_states, before, after):
+    one, other = two_states
+    STATES[after](one)
+    STATES[before](other)
+    kept = json.loads(json.dumps(one.settings()))
+    other.restore(kept)
+    assert other.settings() == one.settings() == kept
+    other.restore(other.settings())
+    assert other.settings() == kept
+    for state in two_states:
+        state.regions.chosen = ""  # what a kept region has put on the map goes with it
+    assert other.settings() == one.settings()
+
+
+def test_settings_are_not_the_state_itself(state):
+    state.region = CORNER
+    state.settings()["region"]["points"].clear()
+    assert state.region["points"] == CORNER["points"]
 
 
 def read_csv(path):

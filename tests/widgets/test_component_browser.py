@@ -53,6 +53,47 @@ def test_a_closed_browser_leaves_the_list_of_regions(result, browser):
     assert other.code.value == code
 
 
+def put_nothing(browser):
+    browser.map.region = {}
+    browser.scatter.region = {}
+    browser.state.regions.chosen = ""
+
+
+def put_drawing(browser):
+    browser.map.region = CORNER
+
+
+def put_scatter(browser):
+    browser.scatter.region = CORNER
+
+
+def put_kept(browser):
+    browser.state.regions.chosen = "corner"
+
+
+def put_mask(browser):
+    browser.state.regions.chosen = "diagonal"
+
+
+PUT = [put_nothing, put_drawing, put_scatter, put_kept, put_mask]
+
+
+@pytest.mark.parametrize("after", PUT)
+@pytest.mark.parametrize("before", PUT)
+def test_settings_come_back_in_a_browser_whatever_it_shows(browser, before, after):
+    browser.state.regions.keep("corner", {"kind": "lasso", "points": [[0, 0], [4, 0], [4, 4]]})
+    browser.state.regions.keep("diagonal", np.eye(ROWS, COLUMNS, dtype=bool))
+    after(browser)
+    kept = browser.settings()
+    shown = (browser.map.region, browser.scatter.region, browser.map.highlight)
+    before(browser)
+    browser.restore(kept)
+    assert browser.settings() == kept
+    assert (browser.map.region, browser.scatter.region, browser.map.highlight) == shown
+    browser.restore(kept)
+    assert browser.settings() == kept
+
+
 def layer(browser, place):
     """Values of a layer as the page has them, in steps of 1/254 of their range."""
     layers = browser.map.layers

@@ -240,6 +240,9 @@ def test_keeping_renaming_and_removing_keep_the_order_and_the_choice(regions):
         (lambda r: r.table(["Qq_Ka"]), "element is 'Qq'"),
         (lambda r: r.to_csv("a.txt"), "ends in '.txt'; let it end in .csv"),
         (lambda r: r.restore({"colour": 1}), r"settings hold \['colour'\]"),
+        (lambda r: r.restore({"regions": {"": CORNER}}), "name of the region is empty"),
+        (lambda r: r.restore({"regions": {"a\nb": CORNER}}), "write one line of at most 80"),
+        (lambda r: r.restore({"regions": {"c": CORNER, "d": {"kind": "mask"}}}), "holds no mask"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_words_and_changes_nothing(regions, act, words):

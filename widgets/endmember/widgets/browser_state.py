@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -570,7 +571,8 @@ class BrowserState(tl.HasTraits):
 
     def settings(self):
         """Return all settings and the kept regions, as JSON has them."""
-        kept = {name: getattr(self, name) for name in (*SETTINGS, *LATER, *DRAWINGS)}
+        names = (*SETTINGS, *LATER, *DRAWINGS)
+        kept = {name: copy.deepcopy(getattr(self, name)) for name in names}
         plain = {name: list(v) if isinstance(v, (list, tuple)) else v for name, v in kept.items()}
         return {**plain, "regions": self.regions.settings()}
 
@@ -580,23 +582,35 @@ class BrowserState(tl.HasTraits):
         Parameters
         ----------
         settings : dict
-            Some of the settings or all of them; a name that is none is refused, and nothing set.
+            Some of the settings or all of them; what is none is refused, and nothing set.
         """
+        settings = self._check_settings(settings)
+        with self.hold_trait_notifications():  # takes all of it back where one is refused
+            for name in (*SETTINGS, *LATER):
+                if name in settings:
+                    setattr(self, name, settings[name])
+        if "regions" in settings:
+            self.regions.restore(settings["regions"])
+        drawn = [name for name in DRAWINGS if name in settings]
+        for name in sorted(drawn, key=lambda name: bool(settings[name])):
+            setattr(self, name, settings[name])  # last: other axes and choices take it away
+        chosen = self.regions.regions.get(self.regions.chosen)
+        self._put = self.region if chosen is not None and self.region == chosen else {}
+
+    def _check_settings(self, settings):
+        """Return settings in the form that traits have; refuse what none of them takes."""
         known = (*SETTINGS, *LATER, *DRAWINGS, "regions")
         unknown = sorted(set(settings) - set(known))
         if unknown:
             raise ValueError(f"settings hold {unknown}; these are known: {list(known)}.")
-        with self.hold_trait_notifications():
-            for name in (*SETTINGS, *LATER):
-                if name in settings:
-                    value = settings[name]
-                    is_pair = name in ("pixel", "scatter")
-                    setattr(self, name, tuple(value) if is_pair else value)
+        checked = dict(settings)
         if "regions" in settings:
-            self.regions.restore(settings["regions"])
-        for name in DRAWINGS:  # last: other axes and another choice take them away
-            if name in settings and (settings[name] or not settings.get("regions")):
-                setattr(self, name, settings[name])
+            checked["regions"] = self.regions.check_settings(settings["regions"])
+        for name in set(settings) & {"pixel", "scatter"}:
+            checked[name] = tuple(settings[name])
+        for name in set(settings) & set(DRAWINGS):
+            checked[name] = self.traits()[name]._validate(self, settings[name])
+        return checked
 
     def check_component(self, number):
         """Return the number of a component, or say why it is none."""

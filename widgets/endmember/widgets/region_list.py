@@ -223,16 +223,24 @@ class RegionList(tl.HasTraits):
         return {"regions": copy.deepcopy(self.regions), "chosen": self.chosen, "lines": lines}
 
     def restore(self, settings):
-        """Take over what :meth:`settings` returned; a name that is none is refused."""
+        """Take over what :meth:`settings` returned; what cannot be taken changes nothing."""
+        settings = self.check_settings(settings)
+        with self.hold_trait_notifications():
+            for name, value in settings.items():
+                setattr(self, name, value)
+
+    def check_settings(self, settings):
+        """Return what :meth:`restore` would set, or say what is wrong with it."""
         unknown = sorted(set(settings) - {"regions", "chosen", "lines"})
         if unknown:
             raise ValueError(f"settings hold {unknown}; known are regions, chosen and lines.")
         regions = settings.get("regions", self.regions)
-        regions = {name: self._checked(region) for name, region in regions.items()}
-        with self.hold_trait_notifications():
-            self.regions = regions
-            self.chosen = settings.get("chosen", self.chosen if self.chosen in regions else "")
-            self.lines = settings.get("lines", self.lines)
+        regions = {check_name(name): self._checked(region) for name, region in regions.items()}
+        chosen = settings.get("chosen", self.chosen if self.chosen in regions else "") or ""
+        if chosen and chosen not in regions:
+            raise tl.TraitError(f"no region {chosen!r}; the settings hold {list(regions)}.")
+        lines = self.traits()["lines"]._validate(self, settings.get("lines", self.lines))
+        return {"regions": regions, "chosen": chosen, "lines": lines}
 
     # masks
 
@@ -437,7 +445,8 @@ class RegionList(tl.HasTraits):
 
     def _checked_drawing(self, region):
         if region.get("kind") == MASK:
-            return self._checked_mask(unpack_mask(region["pixels"], self.navigation_shape))
+            packed = region.get("pixels", "")
+            return self._checked_mask(unpack_mask(packed, self.navigation_shape))
         region = check_region(region)
         if not region:
             raise ValueError("no region is drawn; draw one on the map first.")
@@ -454,14 +463,7 @@ class RegionList(tl.HasTraits):
         return {"kind": MASK, "pixels": pack_mask(mask)}
 
     def _new_name(self, name, besides=None):
-        name = name.strip()
-        if not name:
-            raise ValueError("name of the region is empty; write one.")
-        if not fits(name):
-            raise ValueError(
-                f"name of the region is {name[:LONGEST]!r}; write one line of at most {LONGEST} "
-                "letters."
-            )
+        name = check_name(name.strip())
         if name in self.regions and name != besides:
             raise ValueError(
                 f"a region {name!r} is kept already; choose another name, or remove that one first."
@@ -484,6 +486,18 @@ class RegionList(tl.HasTraits):
 
     def _unknown(self, name):
         return f"no region {name!r}; these are kept: {list(self.regions)}."
+
+
+def check_name(name):
+    """Return a name that a list can hold, or say why it is none."""
+    if not name:
+        raise ValueError("name of the region is empty; write one.")
+    if not fits(name):
+        raise ValueError(
+            f"name of the region is {name[:LONGEST]!r}; write one line of at most {LONGEST} "
+            "letters."
+        )
+    return name
 
 
 def fits(name):
