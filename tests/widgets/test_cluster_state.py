@@ -258,6 +258,28 @@ def test_result_holds_the_estimator_and_a_record(state, scene):
     type(result.record).from_json(result.record.to_json())
 
 
+def test_what_is_handed_out_cannot_change_what_is_shown(state):
+    state.restore({"criterion": "gap"})
+    result = state.result()
+    maps, spectra = state.steps_up()
+    means = [
+        array for found in (state.mean_spectra(), spectra[1]) for array in vars(found).values()
+    ]
+    shown = [state.label_map(), *means, *state.curve()[:2], maps[1]]
+    for array in shown:
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+    before = [array.copy() for array in shown]
+    for array in (result.labels, *vars(result.spectra).values(), result.model.labels_):
+        array[...] = 0
+    result.model.cluster_centers_[...] = 0
+    for array, old in zip(shown, before, strict=True):
+        np.testing.assert_array_equal(array, old)
+    again = state.result()
+    np.testing.assert_array_equal(again.labels, before[0])
+    assert again.model.cluster_centers_.all()
+
+
 # work
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import traitlets as tl
@@ -206,12 +208,15 @@ class ClusterState(tl.HasTraits):
         return self._shown[0]
 
     def label_map(self):
-        """Return the cluster of every pixel, shape (rows, columns); -1 where it is hidden."""
-        return self._found().label_map(*self._shown)
+        """Return the cluster of every pixel, shape (rows, columns); -1 where it is hidden.
+
+        As all arrays that are shown it cannot be written to; :meth:`result` returns copies.
+        """
+        return sealed(self._found().label_map(*self._shown))
 
     def mean_spectra(self):
         """Return the mean spectra of the clusters, of held-out counts where these judge."""
-        return self._found().means(*self._shown)
+        return each_array(sealed, self._found().means(*self._shown))
 
     @property
     def shown_min_area(self):
@@ -240,12 +245,14 @@ class ClusterState(tl.HasTraits):
         """
         ladder, min_area = self._found(), self._shown[1]
         made, ks = set(self.made_ks()), range(1, ladder.n_found + 1)
-        maps = [ladder.label_map(k, min_area) if k in made else None for k in ks]
-        return maps, [ladder.means(k, min_area) if k in made else None for k in ks]
+        maps = [sealed(ladder.label_map(k, min_area)) if k in made else None for k in ks]
+        means = [ladder.means(k, min_area) if k in made else None for k in ks]
+        return maps, [found and each_array(sealed, found) for found in means]
 
     def curve(self):
         """Return the chosen criterion for k = 1, 2, ...: values, errors, and the k it prefers."""
-        return self._found().curve(self.criterion)
+        values, errors, best = self._found().curve(self.criterion)
+        return sealed(values), sealed(errors), best
 
     def silhouettes(self):
         """Return the silhouettes of every cluster, highest first; none where there is one."""
@@ -378,9 +385,9 @@ class ClusterState(tl.HasTraits):
             return tuned(
                 self.image,
                 ladder.recipe,
-                model=ladder.model(self.shown_k),
-                labels=self.label_map(),
-                spectra=self.mean_spectra(),
+                model=copy.deepcopy(ladder.model(self.shown_k)),
+                labels=self.label_map().copy(),
+                spectra=each_array(np.copy, self.mean_spectra()),
                 ratios=self.ratios(),
                 settings=self._made_by(),
             )
@@ -615,6 +622,18 @@ class _Job:
             if not is_stopped():
                 for name, value in traits.items():
                     self.state.set_trait(name, value)
+
+
+def sealed(array):
+    """Return a view of an array that cannot be written to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def each_array(act, spectra):
+    """Return mean spectra with something done to each of their arrays."""
+    return replace(spectra, **{name: act(array) for name, array in vars(spectra).items()})
 
 
 def as_map(data):
