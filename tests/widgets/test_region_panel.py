@@ -103,6 +103,7 @@ def test_a_panel_shows_anew_when_the_counts_are_calibrated_anew(panel, image):
     assert with_error(inside, np.sqrt(inside)) in panel.table.value
     assert ">6</td>" in panel.table.value
     assert panel.spectrum._x.max == newer.axis.max()
+    np.testing.assert_array_equal(panel.spectrum.axis, newer.axis)
 
 
 @pytest.mark.parametrize("kind", ["drawn", "mask"])

@@ -37,6 +37,7 @@ class SumPlot(CurvePlot):
 
     def set_axis(self, axis, label):
         """Let the channels lie elsewhere; arguments as for the class."""
+        self.axis = np.asarray(axis, dtype=np.float64)
         low, high = float(axis.min()), float(axis.max())
         self._x.min, self._x.max = low, (high if high > low else low + 1.0)
         self.axes[0].label = label
