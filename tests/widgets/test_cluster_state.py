@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from sklearn.mixture import GaussianMixture
 
 import endmember as em
 from endmember.core.cluster_recipe import Recipe
+from endmember.widgets import cluster_watch
 from endmember.widgets.cluster_ladder import Ladder, inertia_of
 from endmember.widgets.cluster_plane import N_BINS, Plane, Steps
 from endmember.widgets.cluster_state import ClusterState, names_after
@@ -320,6 +322,68 @@ def test_cancelling_answers_at_once_and_computing_goes_on(scene, monkeypatch):
     state.compute()
     assert state.result().k == 2
     assert state.status == "idle"
+
+
+def test_warnings_of_other_threads_stay_their_own_while_clusters_are_found(scene, monkeypatch):
+    entered, gate, add = threading.Event(), threading.Event(), Ladder._add
+
+    def slow(self, k, made):
+        if k == 2:
+            entered.set()
+            gate.wait(30)
+        add(self, k, made)
+
+    monkeypatch.setattr(Ladder, "_add", slow)
+    before = warnings.showwarning, warnings.filters, warnings._showwarnmsg_impl
+    filters = list(warnings.filters)
+    state = ClusterState(scene.image, max_k=3)
+    assert entered.wait(60)
+    with pytest.raises(UserWarning, match="of a cell"):  # as these tests filter warnings
+        warnings.warn("of a cell", stacklevel=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gate.set()
+        assert state.wait(60)
+    after = warnings.showwarning, warnings.filters, warnings._showwarnmsg_impl
+    assert all(new is old for new, old in zip(after, before, strict=True))
+    assert warnings.filters == filters
+    assert (state.status, state.message) == ("idle", "")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"algorithm": "gaussian mixture"}, "3 Gaussians did not come to rest within 1 rounds"),
+        ({"criterion": "bic"}, "3 Gaussians did not come to rest within 1 rounds"),
+    ],
+)
+def test_mixtures_that_did_not_come_to_rest_are_told_in_words(scene, monkeypatch, settings, words):
+    for name in ("MIXTURE_ROUNDS", "ROUNDS_OF_BIC"):
+        monkeypatch.setattr(cluster_watch, name, 1)
+    state = ClusterState(scene.image, max_k=3, compute=False)
+    state.restore(settings)
+    assert state.wait(60)
+    assert state.status == "idle"
+    assert words in state.message
+    if "algorithm" in settings:
+        assert not state.result().model.converged_
+
+
+@pytest.mark.parametrize("fault", ["scaled after they were counted", "times the variance"])
+def test_noise_that_is_not_of_counts_is_told_in_words(fault):
+    rng = np.random.default_rng(0)
+    if fault.startswith("scaled"):
+        counts = rng.poisson(0.5, size=(6, 10, 12)) / rng.uniform(1, 2, size=(6, 10, 12))
+    else:
+        counts = 1.5 * rng.poisson(20.0, size=(20, 30, 100))
+    with pytest.warns(UserWarning, match=fault):
+        em.PCA(3).fit(counts.reshape(-1, counts.shape[-1]))
+    state = ClusterState(counts, max_k=2, compute=False)
+    state.features = "pca"
+    state.compute()  # where that was set before
+    assert state.wait(60)
+    assert state.status == "idle"
+    assert fault in state.message
 
 
 def test_progress_rises_and_tells_how_long_it_takes(scene, monkeypatch):

@@ -14,7 +14,6 @@ from endmember.core.cluster_features import KINDS, cluster_features
 from endmember.core.clusters import MOST_MIXED, cluster_sweep
 from endmember.core.kmeans import KMeans
 from endmember.core.label_maps import align_labels, mean_spectra, remove_small_areas
-from endmember.core.pca import PCA
 from endmember.core.points import as_rows
 from endmember.core.progress import check_callback, report
 from endmember.core.record import record_of
@@ -188,11 +187,14 @@ def _masks(image):
     return image.mask, image.channel_mask
 
 
-def recipe_features(image, recipe, callback=None):
-    """Return the features of every visible pixel, (n_pixels, n_features)."""
-    if recipe.features == "pca" and callback is not None:
+def recipe_features(image, recipe, pca=None):
+    """Return the features of every visible pixel, (n_pixels, n_features).
+
+    Principal components are those of `pca`, a :class:`PCA` that was not fitted, where it is given.
+    """
+    if recipe.features == "pca" and pca is not None:
         spectra = as_rows(image)
-        rows, _ = PCA(recipe.n_components, callback=callback).fit(spectra).noise_units(spectra)
+        rows, _ = pca.fit(spectra).noise_units(spectra)
     else:
         rows = cluster_features(image, recipe.features, **recipe.given())
     rows = normalised(rows, recipe.normalisation)

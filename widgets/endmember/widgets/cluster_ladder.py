@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import scipy.sparse as sp
 
@@ -14,6 +12,7 @@ from endmember.core.points import as_rows
 from endmember.widgets.cluster_plane import Steps
 from endmember.widgets.cluster_watch import (
     Watch,
+    WatchedPCA,
     bic_of,
     completed,
     fit_mixture,
@@ -66,7 +65,7 @@ class Ladder:
         self._widest: np.ndarray | None = None
         self._points = None
         self.watch.check()
-        self.rows = self._listening(self._features)
+        self.rows = self._features()
         self.watch.check()
 
     def listen(self, is_stopped):
@@ -96,12 +95,12 @@ class Ladder:
         while self.n_found < min(last, self.max_k):
             k = self.n_found + 1
             try:
-                self._listening(self._add, k, made)
+                self._add(k, made)
             except ValueError:
                 if k == 1:
                     raise
                 self.max_k = k - 1
-                self.words.append(
+                self.say(
                     f"There are no more than {k - 1} clusters: only {k - 1} pixels are distinct."
                 )
             self.watch.check()
@@ -118,7 +117,7 @@ class Ladder:
         """Compute the gap or the BIC for every number of clusters, where it is missing."""
         if criterion in ON_REQUEST and criterion not in self.curves:
             find = {"gap": self._gap, "bic": self._bic}[criterion]
-            self.curves[criterion] = self._listening(find, made)
+            self.curves[criterion] = find(made)
 
     def _gap(self, made):
         how = (self.recipe.seed, self.watch, made, N_REFERENCES)
@@ -140,12 +139,12 @@ class Ladder:
             points = dense(self.rows)
             values = np.array([model.bic(points) for model in self.models])
         else:
-            values = bic_of(self.rows, self.n_found, self.recipe.seed, self.watch, made)
+            values = bic_of(self.rows, self.n_found, self.recipe.seed, self.watch, made, self.say)
         return values, np.zeros_like(values), int(values.argmin()) + 1
 
     def _features(self):
-        callback = self.watch.heard()
-        return as_rows(recipe_features(self.clustered, self.recipe, callback))
+        pca = WatchedPCA(self.recipe.n_components, callback=self.watch.heard()).say_to(self.say)
+        return as_rows(recipe_features(self.clustered, self.recipe, pca))
 
     def _add(self, k, made):
         check_distinct(self.rows, k)
@@ -160,28 +159,26 @@ class Ladder:
         seed = self.recipe.seed
         if self.recipe.algorithm == "gaussian mixture":
             points = dense(self.rows)
-            model = fit_mixture(points, k, seed, self.watch)
+            model = fit_mixture(points, k, seed, self.watch, say=self.say)
             return model, model.predict(points)
         if self._points is None:
             self._points = watched_points(self.rows, self.watch)
         model, is_at_rest = fit_points(self._points, k, seed, self.watch, made)
         if not is_at_rest:
-            self.words.append(f"k-means of {k} clusters stopped while pixels still moved.")
+            self.say(f"k-means of {k} clusters stopped while pixels still moved.")
         return model, model.labels_
 
     def model(self, k):
         """Return the fitted estimator of `k` clusters, as its own `fit` would leave it."""
         return completed(self.models[k - 1], self.rows)
 
-    def _listening(self, work, *given, **settings):
-        """Do work, and keep the words of its warnings for those who look at a widget."""
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            done = work(*given, **settings)
-        for warning in caught:
-            if str(warning.message) not in self.words:
-                self.words.append(str(warning.message))
-        return done
+    def say(self, words):
+        """Keep words for those who look at a widget, once each.
+
+        Warnings are of no use here: their filters are those of all threads.
+        """
+        if words and words not in self.words:
+            self.words.append(words)
 
     # what was found
 

@@ -6,11 +6,14 @@ import numpy as np
 from scipy import linalg
 from sklearn.mixture import GaussianMixture
 
+from endmember.core.checks import scaled_values
 from endmember.core.cluster_recipe import MIXTURE_ROUNDS, countable
 from endmember.core.clusters import FEWER, MOST_EXACT, MOST_MIXED
 from endmember.core.kmeans import KMeans
 from endmember.core.kmeans_rounds import Narrow
 from endmember.core.kmeans_wide import NARROW, Wide
+from endmember.core.noise import describe_noise
+from endmember.core.pca import PCA
 from endmember.core.points import as_points
 from endmember.core.progress import CancelledError
 from endmember.core.record import record_of, results_of
@@ -77,13 +80,54 @@ class WatchedWide(Wide):
 
 
 class WatchedMixture(GaussianMixture):
-    """A mixture of Gaussians with the bits of scikit-learn's, that can be stopped."""
+    """A mixture of Gaussians with the bits of scikit-learn's, that can be stopped.
+
+    It is fitted on a thread, where nothing is to be warned of: filters are those of all threads.
+
+    Attributes
+    ----------
+    is_at_rest : bool
+        Whether it came to rest.
+    """
 
     watch = Watch()
+    is_at_rest = False
+
+    @property
+    def converged_(self):
+        """True whatever comes, so that `fit` does not warn; see `is_at_rest`."""
+        return True
+
+    @converged_.setter
+    def converged_(self, value):
+        self.is_at_rest = value
 
     def _e_step(self, *given, **how):
         self.watch.check()
         return super()._e_step(*given, **how)
+
+
+class WatchedPCA(PCA):
+    """Principal components that tell in words, on any thread, what others warn of."""
+
+    def say_to(self, say):
+        """Have words told to a function."""
+        self._say = say
+        return self
+
+    def _warn_of_scaling(self, spectra):
+        seen = scaled_values(spectra)
+        if seen is not None:
+            self._say(
+                f"Counts are zero in places and hold {' and '.join(f'{v:.3g}' for v in seen)} in "
+                "others, no multiples of one quantum: they were scaled after they were counted, "
+                "and principal components cannot know their noise. Take the counts themselves, "
+                "or other features."
+            )
+        return seen is not None
+
+    def _warn_of_noise(self):
+        self._say(describe_noise(self.noise_variance_, self.noise_correlation_, self.weighting))
 
 
 def watched_points(rows, watch):
@@ -113,14 +157,17 @@ def completed(model, rows):
     return model
 
 
-def fit_mixture(points, k, seed, watch, max_iter=MIXTURE_ROUNDS):
-    """Return a plain mixture of Gaussians of k clusters."""
-    watched = WatchedMixture(k, max_iter=max_iter, random_state=seed)
+def fit_mixture(points, k, seed, watch, *, rounds=None, say=lambda words: None):
+    """Return a plain mixture of Gaussians of k clusters; say where it did not come to rest."""
+    rounds = MIXTURE_ROUNDS if rounds is None else rounds
+    watched = WatchedMixture(k, max_iter=rounds, random_state=seed)
     watched.watch = watch
     watched.fit(points)
     found = GaussianMixture(**watched.get_params())
-    kept = {name: value for name, value in vars(watched).items() if name != "watch"}
-    vars(found).update(kept)
+    kept = {n: value for n, value in vars(watched).items() if n not in ("watch", "is_at_rest")}
+    vars(found).update(kept, converged_=watched.is_at_rest)
+    if not watched.is_at_rest:
+        say(f"A mixture of {k} Gaussians did not come to rest within {rounds} rounds.")
     return found
 
 
@@ -162,8 +209,11 @@ def gap_of(rows, inertia, seed, watch, made, n_references):
     return logs.mean(axis=0) - _log(np.array(inertia)), errors
 
 
-def bic_of(rows, n_mixtures, seed, watch, made):
-    """Return the BIC of mixtures of k = 1, 2, ... Gaussians, as :func:`cluster_sweep` does."""
+def bic_of(rows, n_mixtures, seed, watch, made, say=lambda words: None):
+    """Return the BIC of mixtures of k = 1, 2, ... Gaussians, as :func:`cluster_sweep` does.
+
+    What it warns of is said.
+    """
     if rows.shape[1] > MOST_MIXED:
         raise ValueError(
             f"{rows.shape[1]} features have too many covariances for the BIC; choose lines or "
@@ -174,7 +224,7 @@ def bic_of(rows, n_mixtures, seed, watch, made):
     points = points / unit
     values = np.empty(n_mixtures)
     for i in range(n_mixtures):
-        found = fit_mixture(points, i + 1, seed, watch, ROUNDS_OF_BIC)
+        found = fit_mixture(points, i + 1, seed, watch, rounds=ROUNDS_OF_BIC, say=say)
         values[i] = found.bic(points) + 2 * points.size * np.log(unit)
         made((i + 1) / n_mixtures)
     return values
