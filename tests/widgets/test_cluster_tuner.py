@@ -150,8 +150,9 @@ def test_the_chosen_number_of_clusters_is_sent_before_the_others(scene, monkeypa
     tuner = em.ClusterTuner(scene.image, max_k=4)
     tuner.map.observe(lambda change: sent.append(change["new"]["n_labels"]), "label_sets")
     for _ in range(1000):
-        if tuner.state.shown_k and tuner.map.label_sets:
-            break
+        with tuner.state.worker.lock:  # what is being sent has been sent
+            if tuner.state.shown_k and tuner.map.label_sets:
+                break
         time.sleep(0.01)
     assert tuner.map.label_sets["n_labels"] == tuner.links.bands_of["n_labels"] == [0, 2, 0, 0]
     assert tuner.table.rows[0] is None
