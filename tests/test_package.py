@@ -20,7 +20,7 @@ import endmember as em
 
 PACKAGE = Path(em.__file__).parent
 MODULES = sorted(m.name for m in pkgutil.walk_packages(em.__path__, "endmember."))
-ROOMS = {"datasets": em.datasets.__all__, "metrics": em.metrics.__all__}
+ROOMS = {name: getattr(em, name).__all__ for name in ("datasets", "metrics", "teaching")}
 PUBLIC = [
     *(f"em.{name}" for name in em.__all__ if name not in ROOMS),
     *(f"em.{room}.{name}" for room, names in ROOMS.items() for name in names),

@@ -48,6 +48,8 @@ from .core.sources import as_spectrum_image as as_spectrum_image
 from .core.sources import open as open
 from .core.thinning import thin as thin
 from .core.vca import VCA as VCA
+from .datasets.exercise import Exercise as Exercise
+from .widgets import teaching as teaching
 from .widgets.cluster_tuner import ClusterTuner as ClusterTuner
 from .widgets.component_browser import ComponentBrowser as ComponentBrowser
 from .widgets.quiz import Quiz as Quiz

@@ -1,4 +1,6 @@
 from .catalogue import Entry as Entry
+from .exercise import Exercise as Exercise
+from .exercise import Verdict as Verdict
 from .registry import card as card
 from .registry import load as load
 from .registry import names as names

@@ -16,6 +16,8 @@ from endmember.core.metrics import (
 GOOD_ANGLE = 5.0  # degrees; less where the endmembers themselves are closer to each other
 GOOD_CORRELATION = 0.95
 GOOD_AGREEMENT = 0.95  # adjusted Rand index
+MOSTLY = 0.5  # of agreement or correlation: so much is no accident
+SWAPPED_MAP = "rows and columns are swapped: hand over the transpose of your map."
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,10 @@ class Score:
         Correlation of the maps, in the same order and manner.
     agreement : float
         Adjusted Rand index of the labels, or NaN.
+    n_found : int
+        How many components were handed in; 0 where none were.
+    hints : tuple of str
+        What is likely to be wrong where a result is not good enough.
     """
 
     names: tuple[str, ...] = ()
@@ -45,6 +51,8 @@ class Score:
     good_angle: float = GOOD_ANGLE
     correlations: np.ndarray = field(default_factory=lambda: np.zeros(0))
     agreement: float = np.nan
+    n_found: int = 0
+    hints: tuple[str, ...] = ()
 
     @property
     def is_good(self):
@@ -65,6 +73,8 @@ class Score:
                 f"labels: adjusted Rand index {self.agreement:.3f}, {word} "
                 f"(good from {GOOD_AGREEMENT})"
             )
+        if not self.is_good:
+            lines += [f"Hint: {hint}" for hint in self.hints]
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -100,13 +110,44 @@ def score_result(scene, result=None, *, endmembers=None, abundances=None, labels
             f"{scene.name!r} is {list(scene.truth)}."
         )
     score = {}
+    hints = []
     if "labels" in wanted:
         score["agreement"] = _agreement(scene, found["labels"])
+        hints += _hints_of_labels(scene, found["labels"])
     if "endmembers" in wanted:
         score |= _score_endmembers(scene, found["endmembers"], found.get("abundances"))
+        hints += _hints_of_number(len(found["endmembers"]), len(scene.endmembers))
     elif "abundances" in wanted:
         score |= _score_abundances(scene, found["abundances"])
-    return Score(**score)
+        hints += _hints_of_maps(scene, found["abundances"])
+    return Score(**score, hints=tuple(hints))
+
+
+def _hints_of_number(n_found, n_true):
+    if n_found == n_true:
+        return []
+    many = "many" if n_found > n_true else "few"
+    n = {1: "one"}.get(abs(n_found - n_true), str(abs(n_found - n_true)))
+    return [f"{n} too {many}: {n_found} components, the truth has {n_true}."]
+
+
+def _hints_of_labels(scene, labels):
+    """Say where labels would agree if rows and columns changed places."""
+    if labels.ndim != 2 or labels.T.shape != scene.labels.shape:
+        return []
+    swapped = _agreement(scene, np.ascontiguousarray(labels.T))
+    is_swapped = swapped > max(_agreement(scene, labels.ravel()), MOSTLY)
+    return [SWAPPED_MAP] if is_swapped else []
+
+
+def _hints_of_maps(scene, maps):
+    shape = getattr(scene.image, "navigation_shape", scene.image.shape)
+    n = scene.abundances.shape[1]
+    if len(shape) != 2 or maps.size != scene.abundances.size:
+        return []
+    turned = maps.reshape(shape[1], shape[0], n).transpose(1, 0, 2).reshape(-1, n)
+    swapped, as_given = (_score_abundances(scene, m)["correlations"].min() for m in (turned, maps))
+    return [SWAPPED_MAP] if swapped > max(as_given, MOSTLY) else []
 
 
 def _read(scene, result):
@@ -147,9 +188,11 @@ def _read_signal(signal):
 def _score_endmembers(scene, found, maps):
     true = scene.endmembers
     if found.ndim != 2 or found.shape[1] != true.shape[1]:
+        is_swapped = found.ndim == 2 and found.shape[0] == true.shape[1]
+        way_out = "the axes are swapped: hand over the transpose, " if is_swapped else "expected "
         raise ValueError(
             f"endmembers have shape {found.shape}; the truth has {true.shape[1]} channels in each, "
-            "expected (n_components, n_channels)."
+            f"{way_out}(n_components, n_channels)."
         )
     match = match_components(_upright(found), true)
     score = {
@@ -157,6 +200,7 @@ def _score_endmembers(scene, found, maps):
         "matched": _spread(match, match.found, len(true), -1),
         "angles": _spread(match, match.cost, len(true), np.nan),
         "good_angle": good_angle(true),
+        "n_found": len(found),
     }
     if maps is not None and scene.abundances is not None:
         pairs = maps.reshape(len(scene.abundances), -1).T * _signs(found)[:, None]
@@ -173,6 +217,7 @@ def _score_abundances(scene, found):
         "names": _names(scene, true.shape[1]),
         "matched": _spread(match, match.found, true.shape[1], -1),
         "correlations": _spread(match, 1 - match.cost, true.shape[1], np.nan),
+        "n_found": len(maps),
     }
 
 
@@ -185,6 +230,11 @@ def _spread(match, values, n_true, missing):
 
 def _agreement(scene, labels):
     true = scene.labels
+    if labels.ndim == 2 and labels.shape != true.shape and labels.shape == true.T.shape:
+        raise ValueError(
+            f"labels have shape {labels.shape}; the truth has {true.shape}: the axes are swapped, "
+            "hand over the transpose."
+        )
     if labels.size != true.size:
         raise ValueError(f"labels are of {labels.size} pixels; the truth has {true.size}.")
     is_known = true.ravel() >= 0

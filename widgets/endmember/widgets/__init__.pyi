@@ -1,3 +1,4 @@
+from . import teaching as teaching
 from .cluster_state import ClusterState as ClusterState
 from .cluster_tuner import ClusterTuner as ClusterTuner
 from .map_view import MapView as MapView
