@@ -7,6 +7,7 @@ titled "Exercise 1: ...", its solution a part of it titled "Solution" that holds
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import re
 import shutil
@@ -16,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import jupytext
+import nbformat
 from sphinx.util import logging
 
 HERE = Path(__file__).parent
@@ -39,6 +41,7 @@ FILE_SEARCH = """\
 if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 """  # a page from a file may not read the others, and says so on the console
 JUPYTER_BOOK_ONLY = ("comments_config", "use_jupyterbook_latex")  # it sets them, nothing reads them
+ELSEWHERE = "The check says whether it is right; the solution stands on the page of this lesson."
 logger = logging.getLogger(__name__)
 
 
@@ -180,13 +183,39 @@ def _derive(section, name):
 """
 
 
+def exercise_form(notebook):
+    """Return a lesson as a notebook to be worked through: its solutions stay on the page.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        The lesson; it is not changed.
+
+    Returns
+    -------
+    NotebookNode
+        The same without what stands under "### Solution" in its exercises.
+    """
+    form, is_solution = copy.deepcopy(notebook), False
+    form.cells = []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and re.match(r"##? ", cell.source):
+            is_solution = False
+        if cell.cell_type == "markdown" and cell.source.startswith("### Solution"):
+            is_solution = True
+            form.cells.append(nbformat.v4.new_markdown_cell(ELSEWHERE))
+        if not is_solution:
+            form.cells.append(copy.deepcopy(cell))
+    return form
+
+
 def _write_notebooks(app, error):
     """Put a notebook without outputs where the download button of a lesson looks for it."""
     if error is not None or app.builder.format != "html":
         return
     for path in Path(app.outdir, "_sources").rglob("*.ipynb"):
         lesson = Path(app.srcdir, path.relative_to(Path(app.outdir, "_sources"))).with_suffix(".md")
-        jupytext.write(jupytext.read(lesson), path)
+        jupytext.write(exercise_form(jupytext.read(lesson)), path)
 
 
 def _drop_unused(app, error):

@@ -246,6 +246,31 @@ def test_a_comment_in_code_ends_no_exercise(lessons):
     assert cell in found.split("{solution-start}")[1]
 
 
+# the form to be worked through
+
+
+def test_the_form_for_readers_holds_all_but_the_solutions(lessons):
+    whole = jupytext.reads(BEGINNING + exercise(1) + exercise(2) + AFTER, "md:myst")
+    before = [(cell.cell_type, cell.source) for cell in whole.cells]
+    found = lessons.exercise_form(whole)
+    sources = [cell.source for cell in found.cells]
+    assert not [source for source in sources if "assert" in source or "So it is." in source]
+    assert sources.count(lessons.ELSEWHERE) == 2
+    for kept in ("a = 1", "# double it", "b = 2", "Plain again.", "## Quiz"):
+        assert [source for source in sources if kept in source]
+    assert [(cell.cell_type, cell.source) for cell in whole.cells] == before  # it is a copy
+
+
+@pytest.mark.parametrize("page", COURSE, ids=lambda path: path.stem)
+def test_no_solution_is_left_in_the_form_of_a_lesson(lessons, page):
+    whole = jupytext.read(page)
+    form = lessons.exercise_form(whole)
+    is_solution = ["solution" in cell.metadata.get("tags", []) for cell in whole.cells]
+    others = [c for c, is_one in zip(whole.cells, is_solution, strict=True) if not is_one]
+    kept = [cell.source for cell in form.cells if cell.cell_type == "code"]
+    assert kept == [cell.source for cell in others if cell.cell_type == "code"]
+
+
 # what lessons gave is kept
 
 
