@@ -1,0 +1,288 @@
+"""Regression of known references: coefficients, what they leave, and how sure they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anywidget
+import bqplot as bq
+import ipywidgets as ipw
+import numpy as np
+import traitlets as tl
+from ipywidgets import widget_serialization
+
+from endmember.core.axes import length_scale
+from endmember.widgets.code_field import CodeField
+from endmember.widgets.component_plots import MODEL, CurvePlot, PartsPlot
+from endmember.widgets.map_traits import label_colors
+from endmember.widgets.map_view import MapView
+from endmember.widgets.palette import GREY
+from endmember.widgets.teaching.regression_state import NOTHING, RegressionState
+from endmember.widgets.teaching.steps import Steps
+
+HERE = Path(__file__).parent
+SUM = "their sum"
+CHI2_LIMITS = (0.0, 5.0)  # where 1 is what noise alone leaves
+TALL = 0.99  # of the pixels whose counts fit in the plot: a spike would flatten all others
+TOP = 1.05  # of their height: room above
+HIGH = 1e9  # counts, above any plot
+SIGMAS = 6.0  # of the noise: as far as residuals are drawn
+TINY = 1e-9  # the least that a map of nothing reaches up to
+DIGITS = 4  # of what the page is told; a coefficient is known to two or three
+WRAPPED = {"flex_flow": "row wrap", "grid_gap": "4px 24px", "align_items": "flex-start"}
+
+
+class Reading(anywidget.AnyWidget):
+    """A table of what a pixel holds; the page writes it, and draws the curves that follow.
+
+    Attributes
+    ----------
+    names, colors : list of str
+        Of the references.
+    axis, references : bytes
+        As float64: places of channels, and spectra one after the other, in counts.
+    curves : dict of list of Lines
+        ``"counts"``, which is read; ``"model"`` and ``"parts"``, which are drawn, and
+        ``"residuals"``: in the window and in all channels.
+    reading : list of float
+        Coefficients of the pixel, their standard errors and chi-square; None where there is none.
+    channels : list of int
+        The first channel that is fitted, and the one after the last.
+    place, columns : int
+        Number of the pixel, row by row, and columns of the map.
+    """
+
+    _esm = HERE / "regression.js"
+    _css = HERE / "regression.css"
+
+    names = tl.List(tl.Unicode()).tag(sync=True)
+    colors = tl.List(tl.Unicode()).tag(sync=True)
+    axis = tl.Bytes().tag(sync=True)
+    references = tl.Bytes().tag(sync=True)
+    curves = tl.Dict().tag(sync=True, **widget_serialization)
+    reading = tl.List(tl.Float(allow_none=True)).tag(sync=True)
+    channels = tl.List(tl.Int()).tag(sync=True)
+    place = tl.Int().tag(sync=True)
+    columns = tl.Int(1).tag(sync=True)
+
+
+class ResidualPlot(CurvePlot):
+    """What the model leaves of the counts, in units of its noise; grey outside the window."""
+
+    def __init__(self, axis, label):
+        ends = np.array([axis.min(), axis.max()])
+
+        def marks(scales):
+            self.noise = bq.Lines(
+                x=ends,
+                y=np.array([[-2.0, -2.0], [2.0, 2.0]]),
+                scales=scales,
+                colors=[GREY] * 2,
+                fill="between",
+                fill_colors=[GREY] * 2,
+                fill_opacities=[0.25],
+                opacities=[0.0],
+            )
+            curve = {"x": ends, "y": np.zeros(2), "scales": scales}
+            self.outside = bq.Lines(colors=[GREY], stroke_width=1, **curve)
+            self.inside = bq.Lines(colors=[MODEL], stroke_width=1.2, **curve)
+            return [self.noise, self.outside, self.inside]
+
+        super().__init__(axis, label, marks, height=170)
+        self._set_ends(-SIGMAS, SIGMAS)
+        self._counts.label = "residual (noise = 1)"
+
+
+class RegressionExplorer(ipw.VBox):
+    """Fit known references to a map, and see what the fit leaves unexplained.
+
+    Choose the window of the fit and a reference to leave out. The maps show the coefficients, the
+    residual and the reduced chi-square, which is 1 where the references explain the counts. Point
+    at a pixel for its counts beside their model, and its coefficients with standard errors. All
+    of it answers without a kernel.
+
+    Parameters
+    ----------
+    image, references, names, windows
+        As of :class:`RegressionState`.
+
+    Attributes
+    ----------
+    state : RegressionState
+        The same numbers without a widget: fits, maps, the spectrum of a pixel and its model.
+    window, without, coefficient : ToggleButtons
+        The window, the reference that is left out, and whose coefficients are mapped.
+    coefficients, misfit, chi2 : MapView
+        The maps; a pixel that is pointed at in one is so in all.
+
+    Examples
+    --------
+    >>> import endmember as em
+    >>> scene = em.datasets.load("oxide_interface", shape=(4, 48))
+    >>> explorer = em.teaching.RegressionExplorer(
+    ...     scene.image, scene.references, names=scene.names[:3]
+    ... )
+    >>> explorer.window.value = "Chemistry"
+    >>> explorer.state.to_code()
+    'found = em.fit_abundances(image, references, window=(35.0, 125.0))'
+    """
+
+    def __init__(self, image, references, *, names=None, windows=None):
+        self.state = RegressionState(image, references, names=names, windows=windows)
+        self.colors = label_colors(len(self.state.names))
+        self._make_controls()
+        self._make_maps()
+        self._make_plots()
+        self.steps = Steps(
+            {"window": self.window, "without": self.without, "coefficient": self.coefficient},
+            pointer=self.chi2,
+        )
+        self._drive_maps()
+        self._drive_pixel()
+        super().__init__(self._arranged(), layout={"max_width": "1000px"})
+        self.add_class("endmember-regression")
+
+    def to_code(self):
+        """Return the lines that make the present fit without a widget."""
+        return self.state.to_code()
+
+    # parts
+
+    def _make_controls(self):
+        state = self.state
+        self.window = _buttons(state.windows, "fit in")
+        self.without = _buttons(state.choices, "leave out")
+        self.coefficient = _buttons([*state.names, SUM], "coefficient of")
+        tl.link((state, "window"), (self.window, "value"))
+        tl.link((state, "without"), (self.without, "value"))
+        self.code = CodeField()
+
+    def _make_maps(self):
+        image = self.state.image
+        shared = {
+            "shape": image.navigation_shape,
+            "pixel_size": length_scale(image.navigation_axes[-1]),
+            "tools": ["point"],
+        }
+        self.coefficients, self.misfit, self.chi2 = (MapView(**shared) for _ in range(3))
+        largest = np.nanpercentile(np.nansum(self.state.coefficients(), axis=-1), 99.5)
+        self.coefficients.limits = (0.0, max(float(largest), TINY))
+        self.misfit.unit = "counts"
+        self.chi2.limits = CHI2_LIMITS
+        for view in (self.coefficients, self.misfit):
+            ipw.jslink((self.chi2, "hovered"), (view, "hovered"))
+            ipw.jslink((self.chi2, "pixel"), (view, "pixel"))
+            tl.link((self.chi2, "pixel"), (view, "pixel"))
+        tl.link((self.state, "pixel"), (self.chi2, "pixel"))
+
+    def _make_plots(self):
+        image = self.state.image
+        axis, label = np.asarray(image.axis, dtype=np.float64), image.signal_axis.label()
+        self.place = PartsPlot(axis, label, self.colors, ends=(0.0, 1.0))
+        counts = self.place.axes[1]
+        counts.tick_values, counts.num_ticks = None, 6  # the scale follows the window
+        self.residual = ResidualPlot(axis, label)
+        self.shade = bq.Lines(
+            x=axis[[0, -1]],
+            y=np.array([[0.0, 0.0], [HIGH, HIGH]]),
+            scales=self.place.model.scales,
+            colors=[GREY] * 2,
+            fill="between",
+            fill_colors=[GREY] * 2,
+            fill_opacities=[0.12],
+            opacities=[0.0],
+        )
+        self.place.marks = [self.shade, *self.place.marks]
+        self.reading = Reading(
+            names=self.state.names,
+            colors=self.colors,
+            axis=axis.tobytes(),
+            references=self.state.references.tobytes(),
+            columns=image.navigation_shape[1],
+            curves={
+                "counts": [self.place.counts],
+                "model": [self.place.model],
+                "parts": self.place.parts,
+                "residuals": [self.residual.inside, self.residual.outside],
+            },
+        )
+
+    def _arranged(self):
+        left = ipw.VBox([self.place, self.residual], layout={"flex": "1 1 480px"})
+        return [
+            ipw.VBox([self.window, self.without, self.coefficient]),
+            ipw.HBox([self.coefficients, self.chi2, self.misfit], layout=WRAPPED),
+            ipw.HBox([left, self.reading], layout=WRAPPED),
+            self.code,
+            self.steps,
+        ]
+
+    # what follows
+
+    def _drive_maps(self):
+        """Give the page every map of every fit."""
+        by, drive = ["window", "without"], self.steps.drive
+        coefficients = self._of_all_fits(self._layers)
+        drive(self.coefficients, "values", coefficients, by=[*by, "coefficient"], digits=DIGITS)
+        for view, made in [(self.misfit, self.state.misfit), (self.chi2, self.state.chi2)]:
+            drive(view, "values", self._of_all_fits(made), by=by, digits=DIGITS)
+        for view, what in [
+            (self.misfit, "root mean square of the residual"),
+            (self.chi2, "reduced chi-square"),
+        ]:
+            words = self._of_all_fits(lambda *fit, what=what: f"{what}: {_said(*fit)}")
+            drive(view, "caption", words, by=by)
+        maps = [*(f"coefficient of {name}" for name in self.state.names), "sum of coefficients"]
+        words = self._of_all_fits(lambda *fit: [f"{what}: {_said(*fit)}" for what in maps])
+        drive(self.coefficients, "caption", words, by=[*by, "coefficient"])
+        drive(self.code, "value", self._of_all_fits(self.state.to_code), by=by)
+
+    def _drive_pixel(self):
+        """Give the page the counts of every pixel, and what every fit says of it."""
+        state, drive = self.state, self.steps.drive
+        rows, columns = state.image.navigation_shape
+        pixels = [(row, column) for row in range(rows) for column in range(columns)]
+        counts = np.array([state.image.spectrum(*pixel) for pixel in pixels])
+        drive(self.place.counts, "y", counts, by=["pixel"])
+        readings = self._of_all_fits(self._readings)
+        drive(self.reading, "reading", readings, by=["window", "without", "pixel"])
+        drive(self.reading, "place", list(range(rows * columns)), by=["pixel"])
+        channels = [state.channels(name) for name in state.windows]
+        ends = [[c.start, c.stop] for c in channels]
+        drive(self.reading, "channels", ends, by=["window"])
+        axis = self.place.axis
+        drive(self.shade, "x", axis[[[c.start, c.stop - 1] for c in channels]], by=["window"])
+        tops = [TOP * float(np.quantile(counts[:, c].max(axis=1), TALL)) for c in channels]
+        drive(self.place.model.scales["y"], "max", [max(top, 1.0) for top in tops], by=["window"])
+
+    def _of_all_fits(self, make):
+        """Make something of every fit: a list for every window, an entry for every choice."""
+        state = self.state
+        return [[make(window, without) for without in state.choices] for window in state.windows]
+
+    def _layers(self, *fit):
+        coefficients = np.moveaxis(self.state.coefficients(*fit), -1, 0)
+        total = np.where(np.isnan(coefficients).all(axis=0), np.nan, np.nansum(coefficients, 0))
+        return [*coefficients, total]
+
+    def _readings(self, *fit):
+        state = self.state
+        chi2 = state.chi2(*fit)[..., None]
+        found = [state.coefficients(*fit), state.stderr(*fit), chi2]
+        return [
+            [float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None for value in row]
+            for row in np.concatenate(found, axis=-1).reshape(-1, 2 * len(state.names) + 1)
+        ]
+
+
+def _buttons(options, description):
+    return ipw.ToggleButtons(
+        options=list(options),
+        description=description,
+        style={"description_width": "92px", "button_width": "auto"},
+        layout={"display": "flex", "width": "auto", "overflow": "visible"},
+    )
+
+
+def _said(window, without):
+    return window if without == NOTHING else f"{window} without {without}"
