@@ -1,6 +1,7 @@
 from . import datasets as datasets
 from .core import metrics as metrics
 from .core.abundances import fit_abundances as fit_abundances
+from .core.align import align_signal_axis as align_signal_axis
 from .core.axes import Axis as Axis
 from .core.bayes import BayesianUnmixing as BayesianUnmixing
 from .core.bootstrap import Bootstrap as Bootstrap
@@ -19,6 +20,8 @@ from .core.denoising import DenoisingBias as DenoisingBias
 from .core.denoising import denoising_bias as denoising_bias
 from .core.detection import DetectionLimit as DetectionLimit
 from .core.detection import detection_limit as detection_limit
+from .core.drift import Drift as Drift
+from .core.drift import measure_drift as measure_drift
 from .core.entropy import RelativeEntropy as RelativeEntropy
 from .core.entropy import relative_entropy as relative_entropy
 from .core.image import SpectrumImage as SpectrumImage

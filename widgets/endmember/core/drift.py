@@ -123,9 +123,8 @@ def measure_drift(image, *, gain=1.0, seed=0, scan_axis=0):
     Examples
     --------
     >>> import endmember as em
-    >>> from endmember.core.drift import measure_drift
     >>> scene = em.datasets.load("reduced_titania")  # a chemical shift, but no drift
-    >>> measure_drift(scene.image).is_drift
+    >>> em.measure_drift(scene.image).is_drift
     False
     """
     _check(image, gain, scan_axis)
@@ -529,5 +528,5 @@ def _sentence(size, error, image):
     return (
         f"the energy axis drifts by {size:.2f} ± {error:.2f} channels{in_unit} while the map is "
         "scanned: all features move alike, and rank rules count that as components. Align the "
-        "energy axis of the scan lines before fitting."
+        "energy axis of the scan lines before fitting: em.align_signal_axis(image)."
     )

@@ -68,6 +68,8 @@ def _step_code(name, step):
     if step["name"] == "thin":
         part = settings.pop("part")
         return f"em.thin({name}, {_spelled_all(settings)})[{part}]"
+    if step["name"] == "align_signal_axis":
+        return f"em.align_signal_axis({name}, {_spelled_all(settings)})"
     if step["name"] in ("crop", "rebin"):
         return f"{name}.{step['name']}({_spelled_all(settings)})"
     raise ValueError(

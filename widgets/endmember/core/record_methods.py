@@ -141,6 +141,9 @@ def _step(step, unit):
         return "cropped to " + " and ".join(filter(None, [window.strip(), block]))
     if name == "thin":
         return f"thinned (fraction {how['fraction']:g}, seed {how['seed']}, part {how['part']})"
+    if name == "align_signal_axis":
+        shifts = "given" if "shifts" in how else "measured"
+        return f"aligned along its signal axis by {shifts} shifts (seed {how['seed']})"
     return "given other counts"
 
 

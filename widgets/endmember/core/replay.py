@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 
 from endmember.core import machine
+from endmember.core.align import align_signal_axis
 from endmember.core.blocks import fingerprint
 from endmember.core.checks import canonical_csr, is_dask, level_of_caller, native
 from endmember.core.decomposition import Decomposition
@@ -269,6 +270,8 @@ def _after(image, step):
         return image.crop(**how)
     if step["name"] == "rebin":
         return image.rebin(**how)
+    if step["name"] == "align_signal_axis":
+        return align_signal_axis(image, **how)
     raise ValueError(
         f"the step {step['name']!r} put other counts into the image, which the record does not "
         "hold; pass the image after it."
