@@ -2,95 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import anywidget
 import bqplot as bq
 import ipywidgets as ipw
 import numpy as np
 import traitlets as tl
-from ipywidgets import widget_serialization
 
 from endmember.core.axes import length_scale
 from endmember.widgets.code_field import CodeField
-from endmember.widgets.component_plots import MODEL, CurvePlot, PartsPlot
+from endmember.widgets.component_plots import PartsPlot
 from endmember.widgets.map_traits import label_colors
 from endmember.widgets.map_view import MapView
 from endmember.widgets.palette import GREY
+from endmember.widgets.spectrum_plot import even_ticks
+from endmember.widgets.teaching.regression_parts import Chi2Plot, Reading, ResidualPlot
 from endmember.widgets.teaching.regression_state import NOTHING, RegressionState
 from endmember.widgets.teaching.steps import Steps
 
-HERE = Path(__file__).parent
 SUM = "their sum"
 CHI2_LIMITS = (0.0, 5.0)  # where 1 is what noise alone leaves
 TALL = 0.99  # of the pixels whose counts fit in the plot: a spike would flatten all others
 TOP = 1.05  # of their height: room above
 HIGH = 1e9  # counts, above any plot
-SIGMAS = 6.0  # of the noise: as far as residuals are drawn
 TINY = 1e-9  # the least that a map of nothing reaches up to
 DIGITS = 4  # of what the page is told; a coefficient is known to two or three
 WRAPPED = {"flex_flow": "row wrap", "grid_gap": "4px 24px", "align_items": "flex-start"}
-
-
-class Reading(anywidget.AnyWidget):
-    """A table of what a pixel holds; the page writes it, and draws the curves that follow.
-
-    Attributes
-    ----------
-    names, colors : list of str
-        Of the references.
-    axis, references : bytes
-        As float64: places of channels, and spectra one after the other, in counts.
-    curves : dict of list of Lines
-        ``"counts"``, which is read; ``"model"`` and ``"parts"``, which are drawn, and
-        ``"residuals"``: in the window and in all channels.
-    reading : list of float
-        Coefficients of the pixel, their standard errors and chi-square; None where there is none.
-    channels : list of int
-        The first channel that is fitted, and the one after the last.
-    place, columns : int
-        Number of the pixel, row by row, and columns of the map.
-    """
-
-    _esm = HERE / "regression.js"
-    _css = HERE / "regression.css"
-
-    names = tl.List(tl.Unicode()).tag(sync=True)
-    colors = tl.List(tl.Unicode()).tag(sync=True)
-    axis = tl.Bytes().tag(sync=True)
-    references = tl.Bytes().tag(sync=True)
-    curves = tl.Dict().tag(sync=True, **widget_serialization)
-    reading = tl.List(tl.Float(allow_none=True)).tag(sync=True)
-    channels = tl.List(tl.Int()).tag(sync=True)
-    place = tl.Int().tag(sync=True)
-    columns = tl.Int(1).tag(sync=True)
-
-
-class ResidualPlot(CurvePlot):
-    """What the model leaves of the counts, in units of its noise; grey outside the window."""
-
-    def __init__(self, axis, label):
-        ends = np.array([axis.min(), axis.max()])
-
-        def marks(scales):
-            self.noise = bq.Lines(
-                x=ends,
-                y=np.array([[-2.0, -2.0], [2.0, 2.0]]),
-                scales=scales,
-                colors=[GREY] * 2,
-                fill="between",
-                fill_colors=[GREY] * 2,
-                fill_opacities=[0.25],
-                opacities=[0.0],
-            )
-            curve = {"x": ends, "y": np.zeros(2), "scales": scales}
-            self.outside = bq.Lines(colors=[GREY], stroke_width=1, **curve)
-            self.inside = bq.Lines(colors=[MODEL], stroke_width=1.2, **curve)
-            return [self.noise, self.outside, self.inside]
-
-        super().__init__(axis, label, marks, height=170)
-        self._set_ends(-SIGMAS, SIGMAS)
-        self._counts.label = "residual (noise = 1)"
 
 
 class RegressionExplorer(ipw.VBox):
@@ -179,9 +114,7 @@ class RegressionExplorer(ipw.VBox):
         image = self.state.image
         axis, label = np.asarray(image.axis, dtype=np.float64), image.signal_axis.label()
         self.place = PartsPlot(axis, label, self.colors, ends=(0.0, 1.0))
-        counts = self.place.axes[1]
-        counts.tick_values, counts.num_ticks = None, 6  # the scale follows the window
-        self.residual = ResidualPlot(axis, label)
+        self.residual, self.histogram = ResidualPlot(axis, label), Chi2Plot()
         self.shade = bq.Lines(
             x=axis[[0, -1]],
             y=np.array([[0.0, 0.0], [HIGH, HIGH]]),
@@ -208,11 +141,12 @@ class RegressionExplorer(ipw.VBox):
         )
 
     def _arranged(self):
-        left = ipw.VBox([self.place, self.residual], layout={"flex": "1 1 480px"})
+        left = ipw.VBox([self.place, self.residual], layout={"flex": "3 1 440px"})
+        right = ipw.VBox([self.reading, self.histogram], layout={"flex": "2 1 330px"})
         return [
             ipw.VBox([self.window, self.without, self.coefficient]),
             ipw.HBox([self.coefficients, self.chi2, self.misfit], layout=WRAPPED),
-            ipw.HBox([left, self.reading], layout=WRAPPED),
+            ipw.HBox([left, right], layout=WRAPPED),
             self.code,
             self.steps,
         ]
@@ -235,6 +169,10 @@ class RegressionExplorer(ipw.VBox):
         maps = [*(f"coefficient of {name}" for name in self.state.names), "sum of coefficients"]
         words = self._of_all_fits(lambda *fit: [f"{what}: {_said(*fit)}" for what in maps])
         drive(self.coefficients, "caption", words, by=[*by, "coefficient"])
+        found = np.array(self._of_all_fits(self.state.chi2_histogram))
+        for line, k in [(self.histogram.counted, 1), (self.histogram.expected, 2)]:
+            drive(line, "x", found[:, :, 0], by=by)
+            drive(line, "y", found[:, :, k], by=by)
         drive(self.code, "value", self._of_all_fits(self.state.to_code), by=by)
 
     def _drive_pixel(self):
@@ -252,8 +190,12 @@ class RegressionExplorer(ipw.VBox):
         drive(self.reading, "channels", ends, by=["window"])
         axis = self.place.axis
         drive(self.shade, "x", axis[[[c.start, c.stop - 1] for c in channels]], by=["window"])
-        tops = [TOP * float(np.quantile(counts[:, c].max(axis=1), TALL)) for c in channels]
-        drive(self.place.model.scales["y"], "max", [max(top, 1.0) for top in tops], by=["window"])
+        tops = [max(1.0, TOP * np.quantile(counts[:, c].max(axis=1), TALL)) for c in channels]
+        drive(self.place.model.scales["y"], "max", [float(top) for top in tops], by=["window"])
+        ticks = [even_ticks(top) for top in tops]
+        n_most = max(map(len, ticks))  # the last one again where there are fewer
+        ticks = [np.pad(places, (0, n_most - len(places)), mode="edge") for places in ticks]
+        drive(self.place.axes[1], "tick_values", np.array(ticks), by=["window"])
 
     def _of_all_fits(self, make):
         """Make something of every fit: a list for every window, an entry for every choice."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import traitlets as tl
+from scipy import stats
 
 from endmember.core.abundances import fit_abundances
 from endmember.core.sources import as_spectrum_image
@@ -11,6 +12,7 @@ from endmember.widgets.pixels import check_inside
 
 WINDOWS = {"Plasmons": (5.0, 35.0), "Chemistry": (35.0, 125.0)}  # eV, those of the lecture
 NOTHING = "nothing"  # left out
+LEAST, MOST, N_BINS = -4.0, 12.0, 32  # of chi-square, in its standard deviations from 1
 
 
 class RegressionState(tl.HasTraits):
@@ -116,6 +118,26 @@ class RegressionState(tl.HasTraits):
     def chi2(self, window=None, without=None):
         """Return the reduced chi-square of every pixel, of shape (rows, columns)."""
         return self.image.fold(self.fit(window, without).chi2)
+
+    def chi2_histogram(self, window=None, without=None):
+        """Return how many pixels have which reduced chi-square, and how many noise alone expects.
+
+        Returns
+        -------
+        centres : ndarray of shape (n_bins,)
+            Of the bins; the first and the last take all that lies beyond.
+        counted, expected : ndarray of shape (n_bins,)
+            Pixels.
+        """
+        chi2, channels = self.fit(window, without).chi2, self.channels(window)
+        chi2 = chi2[np.isfinite(chi2)]
+        free = max(channels.stop - channels.start - len(self.taking_part(without)), 1)
+        low, high = 1 + np.array([LEAST, MOST]) * np.sqrt(2 / free)
+        edges = np.linspace(max(low, 0.0), high, N_BINS + 1)
+        centres = (edges[1:] + edges[:-1]) / 2
+        counted, _ = np.histogram(chi2.clip(centres[0], centres[-1]), edges)
+        beyond = np.concatenate([[0.0], edges[1:-1], [np.inf]])
+        return centres, counted, chi2.size * np.diff(stats.chi2.cdf(beyond * free, free))
 
     def misfit(self, window=None, without=None):
         """Return the root mean square of the residual in the window, in counts a channel.

@@ -1,0 +1,116 @@
+"""What a regression explorer is made of, besides maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anywidget
+import bqplot as bq
+import numpy as np
+import traitlets as tl
+from ipywidgets import widget_serialization
+
+from endmember.widgets.component_plots import MODEL, CurvePlot
+from endmember.widgets.palette import GREY, ORANGE
+
+HERE = Path(__file__).parent
+SIGMAS = 6.0  # of the noise: as far as residuals are drawn
+LIKELY = 2.0  # within as many lie 95 % of them where noise is all
+CHI2_LABEL = "reduced chi-square (last bar: all beyond)"
+
+
+class Reading(anywidget.AnyWidget):
+    """A table of what a pixel holds; the page writes it, and draws the curves that follow.
+
+    Attributes
+    ----------
+    names, colors : list of str
+        Of the references.
+    axis, references : bytes
+        As float64: places of channels, and spectra one after the other, in counts.
+    curves : dict of list of Lines
+        ``"counts"``, which is read; ``"model"`` and ``"parts"``, which are drawn, and
+        ``"residuals"``: in the window and in all channels.
+    reading : list of float
+        Coefficients of the pixel, their standard errors and chi-square; None where there is none.
+    channels : list of int
+        The first channel that is fitted, and the one after the last.
+    place, columns : int
+        Number of the pixel, row by row, and columns of the map.
+    """
+
+    _esm = HERE / "regression.js"
+    _css = HERE / "regression.css"
+
+    names = tl.List(tl.Unicode()).tag(sync=True)
+    colors = tl.List(tl.Unicode()).tag(sync=True)
+    axis = tl.Bytes().tag(sync=True)
+    references = tl.Bytes().tag(sync=True)
+    curves = tl.Dict().tag(sync=True, **widget_serialization)
+    reading = tl.List(tl.Float(allow_none=True)).tag(sync=True)
+    channels = tl.List(tl.Int()).tag(sync=True)
+    place = tl.Int().tag(sync=True)
+    columns = tl.Int(1).tag(sync=True)
+
+
+class ResidualPlot(CurvePlot):
+    """What the model leaves of the counts, in units of its noise; grey outside the window."""
+
+    def __init__(self, axis, label):
+        ends = np.array([axis.min(), axis.max()])
+
+        def marks(scales):
+            self.noise = bq.Lines(
+                x=ends,
+                y=np.array([[-LIKELY, -LIKELY], [LIKELY, LIKELY]]),
+                scales=scales,
+                colors=[GREY] * 2,
+                fill="between",
+                fill_colors=[GREY] * 2,
+                fill_opacities=[0.25],
+                opacities=[0.0],
+            )
+            curve = {"x": ends, "y": np.zeros(2), "scales": scales}
+            self.outside = bq.Lines(colors=[GREY], stroke_width=1, **curve)
+            self.inside = bq.Lines(colors=[MODEL], stroke_width=1.2, **curve)
+            return [self.noise, self.outside, self.inside]
+
+        super().__init__(axis, label, marks, height=170)
+        self._set_ends(-SIGMAS, SIGMAS)
+        self._counts.label = "residual (noise = 1)"
+
+
+class Chi2Plot(bq.Figure):
+    """How many pixels have which reduced chi-square, and how many noise alone expects."""
+
+    def __init__(self):
+        x, y = bq.LinearScale(), bq.LinearScale(min=0.0, allow_padding=False)
+        look = {"x": np.zeros(2), "y": np.zeros(2), "scales": {"x": x, "y": y}}
+        self.counted = bq.Bars(
+            colors=[GREY],
+            opacities=[0.6],
+            padding=0.1,
+            labels=["found"],
+            display_legend=True,
+            **look,
+        )
+        self.expected = bq.Lines(
+            colors=[ORANGE], labels=["noise alone"], display_legend=True, **look
+        )
+        plain = {"grid_lines": "none", "tick_format": "~g"}
+        super().__init__(
+            marks=[self.counted, self.expected],
+            axes=[
+                bq.Axis(
+                    scale=x,
+                    label="reduced chi-square (last bar: all beyond)",
+                    label_offset="2.4em",
+                    **plain,
+                ),
+                bq.Axis(scale=y, label="pixels", side="left", label_offset="3.4em", **plain),
+            ],
+            legend_location="top-right",
+            fig_margin={"top": 12, "bottom": 48, "left": 60, "right": 16},
+            layout={"width": "auto", "height": "220px"},
+        )
+        self.add_class("endmember-figure")
