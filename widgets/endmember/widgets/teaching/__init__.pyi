@@ -1,6 +1,9 @@
 from .denoising import DenoisingExplorer as DenoisingExplorer
 from .doped import doped_portraits as doped_portraits
+from .dose import DoseTuner as DoseTuner
+from .fourier import FourierExplorer as FourierExplorer
 from .mixing import MixingExplorer as MixingExplorer
 from .rank_k import RankExplorer as RankExplorer
 from .regression import RegressionExplorer as RegressionExplorer
 from .scaling import ScalingExplorer as ScalingExplorer
+from .simplex import SimplexPlayer as SimplexPlayer
