@@ -1,3 +1,4 @@
+from .ambiguity import AmbiguityExplorer as AmbiguityExplorer
 from .denoising import DenoisingExplorer as DenoisingExplorer
 from .doped import doped_portraits as doped_portraits
 from .dose import DoseTuner as DoseTuner
