@@ -1,4 +1,5 @@
 from .ambiguity import AmbiguityExplorer as AmbiguityExplorer
+from .curves import Curves as Curves
 from .denoising import DenoisingExplorer as DenoisingExplorer
 from .doped import doped_portraits as doped_portraits
 from .dose import DoseTuner as DoseTuner
