@@ -105,6 +105,16 @@ def test_a_hint_never_overrules_a_right_answer():
     assert em.Exercise(4, hints=[(lambda n: True, "wrong")]).check(4)
 
 
+def test_several_of_many_may_be_enough():
+    exercise = em.Exercise([2, 4, 3, 5], enough=3, hints=[([3, 5, 4, 6], "all one too high")])
+    assert exercise.check([2, 4, 3, 5])
+    assert exercise.check([2, 4, 9, 5])
+    assert str(exercise.check([2, 4, 9, 9])) == "Not yet: 2 of 4 are right; 3 are enough."
+    assert exercise.check([3, 5, 4, 6]).hint == "all one too high"
+    assert "shape (3,)" in str(exercise.check([2, 4, 3]))
+    assert not exercise.check(["2", "4", "3", "5"])
+
+
 def test_numbers_that_are_not_whole_need_a_tolerance():
     with pytest.raises(ValueError, match=r"the truth is 1\.5, which is not whole; .*within="):
         em.Exercise(1.5)

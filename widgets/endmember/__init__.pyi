@@ -49,6 +49,8 @@ from .core.rotation import Varimax as Varimax
 from .core.silhouette import silhouette as silhouette
 from .core.sources import as_spectrum_image as as_spectrum_image
 from .core.sources import open as open
+from .core.spikes import Spikes as Spikes
+from .core.spikes import find_spikes as find_spikes
 from .core.thinning import thin as thin
 from .core.vca import VCA as VCA
 from .datasets.exercise import Exercise as Exercise

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -60,6 +61,8 @@ class Exercise:
         whole. Turning it up accepts more.
     unit : str, default=""
         Of the truth, for the verdict.
+    enough : int, optional
+        How many of several numbers have to be right; by default all.
     hints : sequence of tuple, default=()
         Mistakes that people make here, ``(wrong, hint)``: a wrong answer, or a function that
         says whether an answer is of that kind. The first that fits is said. Mistakes that
@@ -87,13 +90,15 @@ class Exercise:
 
     def __init__(
         self,
-        truth: object,
+        truth: Any,
         *,
         within: float | None = None,
         unit: str = "",
+        enough: int | None = None,
         hints: Sequence[tuple[object, str]] = (),
     ):
-        self.truth, self.within, self.unit, self.hints = truth, within, unit, list(hints)
+        self.truth, self.within, self.unit = truth, within, unit
+        self.enough, self.hints = enough, list(hints)
         self._judge = _judge_of(truth)
         if self._judge is _judge_numbers and within is None and not _are_whole(truth):
             raise ValueError(
@@ -117,9 +122,19 @@ class Exercise:
         if answer is None or answer is ...:
             return Verdict(False, "no answer yet; put yours in place of the three dots.")
         wrong = self._judge(self.truth, answer, self.within)
-        if not wrong:
+        n_right = 0 if self.enough is None else self._count_right(answer)
+        if not wrong or (self.enough and n_right >= self.enough):
             return Verdict(True, self._said())
+        if n_right:
+            wrong = f"{n_right} of {np.size(self.truth)} are right; {self.enough} are enough."
         return Verdict(False, self._special(answer) or wrong)
+
+    def _count_right(self, answer):
+        """Return how many of several numbers are right; none where they do not match one by one."""
+        if np.shape(answer) != np.shape(self.truth) or np.asarray(answer).dtype.kind not in "iuf":
+            return 0
+        off = np.abs(np.asarray(answer, dtype=np.float64) - np.asarray(self.truth))
+        return int(np.count_nonzero(off <= (self.within or 0.0)))
 
     def _special(self, answer):
         """Return the hint that is meant for this mistake, or nothing."""
@@ -149,7 +164,7 @@ def _plain(truth):
 
 
 def _fits(mistake, answer, within):
-    if isinstance(mistake, Callable):
+    if callable(mistake):
         try:
             return bool(mistake(answer))
         except (TypeError, ValueError, AttributeError, IndexError, KeyError):
