@@ -44,7 +44,7 @@ class DenoisingExplorer(ipw.VBox):
         The same numbers without a widget: maps, spectra, errors and bias at every step.
     rank : SelectionSlider
         The rank, or ``"shrunk"``.
-    left_shows : ToggleButtons
+    left_shows : Dropdown
         What the map at the left shows.
     left, right, left_over : MapView
         The maps; a pixel that is pointed at in one is so in all.
@@ -61,8 +61,10 @@ class DenoisingExplorer(ipw.VBox):
 
     def __init__(self, scene, window, phase, *, max_rank=8):
         self.state = state = DenoisingState(scene, window, phase, max_rank=max_rank)
-        self.rank = ipw.SelectionSlider(options=state.steps, value=state.rank, description="rank")
-        self.left_shows = ipw.ToggleButtons(options=[TRUTH, RAW], description="left map")
+        self.rank = ipw.SelectionSlider(
+            options=state.steps, description="rank", layout={"width": "340px"}
+        )
+        self.left_shows = ipw.Dropdown(options=[TRUTH, RAW], description="left map")
         tl.link((state, "rank"), (self.rank, "value"))
         self._make_maps()
         self.spectrum = DenoisedPlot(state)
@@ -102,10 +104,10 @@ class DenoisingExplorer(ipw.VBox):
                 ipw.jslink((self.left, name), (view, name))
 
     def _first_pixel(self):
-        """Choose one that holds much of the phase."""
-        state = self.state
-        most = np.argmax(np.where(state.where, state.truth, -np.inf))
-        return tuple(int(i) for i in np.unravel_index(most, state.where.shape))
+        """Choose one that holds the phase, near the middle."""
+        places = np.argwhere(self.state.where)
+        away = np.abs(places - np.array(self.state.where.shape) / 2).sum(axis=1)
+        return tuple(int(i) for i in places[away.argmin()])
 
     def _drive_maps(self):
         state, drive = self.state, self.steps.drive
@@ -127,9 +129,8 @@ class DenoisingExplorer(ipw.VBox):
         drive(plot.counts, "y", state.counts, by=["pixel"])
         drive(plot.truth, "y", state.expected, by=["pixel"], digits=CURVE_DIGITS)
         drive(plot.model, "y", state.models, by=["rank", "pixel"], digits=CURVE_DIGITS)
-        places = self.errors.places[:, None]
-        for mark, values in zip(self.errors.marks_at, (state.error, state.bias), strict=True):
-            drive(mark, "x", places, by=["rank"])
+        for mark, values in self.errors.marks_at:
+            drive(mark, "x", self.errors.places[:, None], by=["rank"])
             drive(mark, "y", values[:, None], by=["rank"])
 
 
@@ -163,65 +164,46 @@ class DenoisedPlot(CurvePlot):
 
 
 class ErrorPlot(bq.Figure):
-    """Error and bias of every step, with marks at the chosen one."""
+    """Error of all pixels and loss of the phase at every step, with marks at the chosen one."""
 
     def __init__(self, state):
         self.places = np.arange(1.0, len(state.steps) + 1)
+        curves = [100 * state.error / state.raw_error, state.lost]
         ends = np.array([0.6, len(state.steps) + 0.4])
-        values = np.concatenate([state.error, state.bias, [state.raw_error, 0.0]])
-        room = 0.08 * float(np.ptp(values))
+        low = min(0.0, *(float(curve.min()) for curve in curves))
+        high = max(100.0, *(float(curve.max()) for curve in curves))
         scales = {
             "x": bq.LinearScale(min=ends[0], max=ends[1], allow_padding=False),
-            "y": bq.LinearScale(
-                min=float(values.min()) - room,
-                max=float(values.max()) + 4 * room,  # the legend stands there
-                allow_padding=False,
-            ),
-        }
-        kinds = [(BLUE, "error, all pixels", state.error)]
-        kinds += [(ORANGE, f"bias, pixels with {state.phase}", state.bias)]
-        flat = {"scales": scales, "x": ends, "stroke_width": 1, "colors": [GREY]}
-        zero = bq.Lines(y=np.zeros(2), **flat)
+            "y": bq.LinearScale(min=1.05 * low, max=1.4 * high, allow_padding=False),
+        }  # the legend stands above
         raw = bq.Lines(
-            y=np.full(2, state.raw_error),
-            line_style="dashed",
-            labels=["error of the raw counts"],
-            display_legend=True,
-            **flat,
+            x=ends, y=np.full(2, 100.0), colors=[GREY], stroke_width=1, line_style="dashed"
         )
+        raw.scales = scales
+        kinds = [(BLUE, "error"), (ORANGE, f"{state.phase} lost")]
         lines, self.marks_at = [], []
-        for color, name, curve in kinds:
+        for (color, name), curve in zip(kinds, curves, strict=True):
             look = {"colors": [color], "scales": scales}
             named = {"labels": [name], "display_legend": True}
             # a line through the ranks, and a dot for what comes after them
             lines.append(bq.Lines(x=self.places[:-1], y=curve[:-1], **named, **look))
             lines.append(bq.Scatter(x=self.places[-1:], y=curve[-1:], default_size=30, **look))
-            self.marks_at.append(
-                bq.Scatter(x=self.places[:1], y=curve[:1], stroke=GREY, default_size=90, **look)
-            )
-        across = bq.Axis(
-            scale=scales["x"],
-            label="rank",
-            tick_values=self.places,
-            tick_labels={
-                float(at): str(step) for at, step in zip(self.places, state.steps, strict=True)
-            },
-            tick_format="d",
-            grid_lines="none",
-            label_offset="2.4em",
-        )
-        up = bq.Axis(
-            scale=scales["y"],
-            side="left",
-            label="counts a pixel",
-            tick_format="~g",
-            num_ticks=6,
-            grid_lines="none",
-            label_offset="3em",
-        )
+            at = bq.Scatter(x=self.places[:1], y=curve[:1], stroke=GREY, default_size=90, **look)
+            self.marks_at.append((at, curve))
+        labels = {str(n): str(step) for n, step in enumerate(state.steps, start=1)}
+        across = {"label": "rank", "label_offset": "2.4em", "tick_labels": labels}
+        up = {
+            "label": f"% of raw error, of {state.phase}",
+            "side": "left",
+            "label_offset": "3em",
+        }
+        ticks = np.arange(20 * np.ceil(low / 20), high + 1, 20)
         super().__init__(
-            marks=[zero, raw, *lines, *self.marks_at],
-            axes=[across, up],
+            marks=[raw, *lines, *(at for at, _ in self.marks_at)],
+            axes=[
+                bq.Axis(scale=scales["x"], tick_values=self.places, grid_lines="none", **across),
+                bq.Axis(scale=scales["y"], tick_values=ticks, grid_lines="none", **up),
+            ],
             legend_location="top-right",
             fig_margin={"top": 12, "bottom": 48, "left": 60, "right": 16},
             layout={"height": "320px", **HALF},

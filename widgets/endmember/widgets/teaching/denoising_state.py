@@ -84,6 +84,8 @@ class DenoisingState(tl.HasTraits):
     error, bias : ndarray of shape (n_steps,)
         The same of denoised counts; and denoised less true counts in the pixels that hold the
         phase, on average.
+    lost : ndarray of shape (n_steps,)
+        The bias with its sign reversed, in per cent of `signal`.
     signal : float
         What the phase adds to the window there, in counts a pixel, on average: of it a bias takes
         its share.
@@ -151,6 +153,7 @@ class DenoisingState(tl.HasTraits):
         self.raw_error = float(np.sqrt(np.mean((self.raw - self.truth) ** 2)))
         self.error = np.sqrt(np.mean(off**2, axis=(1, 2)))
         self.bias = off[:, self.where].mean(axis=1)
+        self.lost = -100 * self.bias / self.signal
 
     def _bin(self):
         """Take the spectra about the window, neighbouring channels merged until they are few."""
@@ -188,7 +191,7 @@ class DenoisingState(tl.HasTraits):
             f"{self.name_of(step)}: error {self.error[at]:.1f} counts a pixel, raw "
             f"{self.raw_error:.1f}. In the {np.count_nonzero(self.where)} pixels with "
             f"{self.phase}, bias {_signed(self.bias[at])} of {self.signal:.1f} counts that "
-            f"{self.phase} gives: {_signed(100 * self.bias[at] / self.signal, 0)} %."
+            f"{self.phase} gives: {_signed(-self.lost[at], 0)} %."
         )
 
     @tl.validate("rank")
