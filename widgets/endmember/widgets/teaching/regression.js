@@ -71,23 +71,24 @@ class Reading {
   write(el) {
     const { coefficients, errors, chi2 } = this.fit;
     const [names, colors] = [this.model.get("names"), this.model.get("colors")];
-    const rows = names.map((name, k) => {
-      if (coefficients[k] === null) return [name, "left out", "", colors[k]];
-      return [name, coefficients[k].toFixed(3), errors[k] === null ? "held at zero" : `± ${errors[k].toPrecision(2)}`, colors[k]];
-    });
-    const sum = coefficients.reduce((total, value) => total + (value ?? 0), 0);
-    rows.push(["sum", sum.toFixed(3), ""]);
+    const rows = names.map((name, k) => [name, coefficientText(coefficients[k], errors[k]), colors[k]]);
+    rows.push(["sum", coefficients.reduce((total, value) => total + (value ?? 0), 0).toFixed(3)]);
+    rows.push(["reduced chi-square", chi2 === null ? "unknown" : chi2.toFixed(2)]);
     const [start, stop] = this.model.get("channels");
     const free = stop - start - coefficients.filter((value) => value).length;
-    const expected = `expected 1 ± ${Math.sqrt(2 / free).toPrecision(2)}`;
-    rows.push(["reduced chi-square", chi2 === null ? "unknown" : chi2.toFixed(2), expected]);
+    rows.push(["where noise is all", `1 ± ${Math.sqrt(2 / free).toPrecision(2)}`]);
     const [place, columns] = [this.model.get("place"), this.model.get("columns")];
     el.querySelector("caption").textContent = `row ${Math.floor(place / columns)}, column ${place % columns}`;
     el.querySelector("tbody").replaceChildren(...rows.map(rowOf));
   }
 }
 
-function rowOf([name, value, more, color]) {
+function coefficientText(value, error) {
+  if (value === null) return "left out";
+  return error === null ? "0 (held there)" : `${value.toFixed(3)} ± ${error.toPrecision(2)}`;
+}
+
+function rowOf([name, value, color]) {
   const row = document.createElement("tr");
   const head = document.createElement("th");
   head.scope = "row";
@@ -99,12 +100,12 @@ function rowOf([name, value, more, color]) {
   }
   head.append(name);
   row.append(head);
-  for (const text of [value, more]) row.insertCell().textContent = text;
+  row.insertCell().textContent = value;
   return row;
 }
 
 const TABLE = `<table class="endmember-reading"><caption></caption>
-  <thead><tr><th scope="col">reference</th><th scope="col">coefficient</th><th scope="col">standard error</th></tr></thead>
+  <thead><tr><th scope="col">reference</th><th scope="col">coefficient</th></tr></thead>
   <tbody></tbody></table>`;
 
 export default () => {

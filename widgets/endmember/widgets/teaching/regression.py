@@ -12,9 +12,14 @@ from endmember.widgets.code_field import CodeField
 from endmember.widgets.component_plots import PartsPlot
 from endmember.widgets.map_traits import label_colors
 from endmember.widgets.map_view import MapView
+from endmember.widgets.message import Message
 from endmember.widgets.palette import GREY
-from endmember.widgets.spectrum_plot import even_ticks
-from endmember.widgets.teaching.regression_parts import Chi2Plot, Reading, ResidualPlot
+from endmember.widgets.teaching.regression_parts import (
+    Chi2Plot,
+    Reading,
+    ResidualPlot,
+    four_ticks,
+)
 from endmember.widgets.teaching.regression_state import NOTHING, RegressionState
 from endmember.widgets.teaching.steps import Steps
 
@@ -24,8 +29,10 @@ TALL = 0.99  # of the pixels whose counts fit in the plot: a spike would flatten
 TOP = 1.05  # of their height: room above
 HIGH = 1e9  # counts, above any plot
 TINY = 1e-9  # the least that a map of nothing reaches up to
-DIGITS = 4  # of what the page is told; a coefficient is known to two or three
-WRAPPED = {"flex_flow": "row wrap", "grid_gap": "4px 24px", "align_items": "flex-start"}
+DIGITS = 3  # of what the page is told of a map or an error; no eye sees more,
+MODEL_DIGITS = 4  # and of a coefficient, which makes the model
+CHI2_WORDS = "Bars: all pixels, the last one with those beyond. Curve: where noise is all."
+WRAPPED = {"flex_flow": "row wrap", "grid_gap": "4px 12px", "align_items": "flex-start"}
 
 
 class RegressionExplorer(ipw.VBox):
@@ -141,12 +148,14 @@ class RegressionExplorer(ipw.VBox):
         )
 
     def _arranged(self):
-        left = ipw.VBox([self.place, self.residual], layout={"flex": "3 1 440px"})
-        right = ipw.VBox([self.reading, self.histogram], layout={"flex": "2 1 330px"})
+        maps = ipw.VBox([self.coefficients, self.chi2, self.misfit])
+        words = Message(CHI2_WORDS)
+        beside = ipw.VBox([self.reading, self.histogram, words], layout={"flex": "1 1 215px"})
         return [
             ipw.VBox([self.window, self.without, self.coefficient]),
-            ipw.HBox([self.coefficients, self.chi2, self.misfit], layout=WRAPPED),
-            ipw.HBox([left, right], layout=WRAPPED),
+            ipw.HBox([maps, beside], layout=WRAPPED),
+            self.place,
+            self.residual,
             self.code,
             self.steps,
         ]
@@ -173,6 +182,12 @@ class RegressionExplorer(ipw.VBox):
         for line, k in [(self.histogram.counted, 1), (self.histogram.expected, 2)]:
             drive(line, "x", found[:, :, 0], by=by)
             drive(line, "y", found[:, :, k], by=by)
+        ends = found.max(axis=-1)  # of chi-square, and of pixels
+        for axis, highest in zip(
+            self.histogram.axes, (ends[..., 0], ends[..., 1:].max(-1)), strict=True
+        ):
+            ticks = [[four_ticks(high) for high in row] for row in highest]
+            drive(axis, "tick_values", np.array(ticks), by=by)
         drive(self.code, "value", self._of_all_fits(self.state.to_code), by=by)
 
     def _drive_pixel(self):
@@ -192,10 +207,8 @@ class RegressionExplorer(ipw.VBox):
         drive(self.shade, "x", axis[[[c.start, c.stop - 1] for c in channels]], by=["window"])
         tops = [max(1.0, TOP * np.quantile(counts[:, c].max(axis=1), TALL)) for c in channels]
         drive(self.place.model.scales["y"], "max", [float(top) for top in tops], by=["window"])
-        ticks = [even_ticks(top) for top in tops]
-        n_most = max(map(len, ticks))  # the last one again where there are fewer
-        ticks = [np.pad(places, (0, n_most - len(places)), mode="edge") for places in ticks]
-        drive(self.place.axes[1], "tick_values", np.array(ticks), by=["window"])
+        ticks = np.array([four_ticks(top) for top in tops])
+        drive(self.place.axes[1], "tick_values", ticks, by=["window"])
 
     def _of_all_fits(self, make):
         """Make something of every fit: a list for every window, an entry for every choice."""
@@ -209,12 +222,17 @@ class RegressionExplorer(ipw.VBox):
 
     def _readings(self, *fit):
         state = self.state
-        chi2 = state.chi2(*fit)[..., None]
-        found = [state.coefficients(*fit), state.stderr(*fit), chi2]
+        n = len(state.names)
+        found = [state.coefficients(*fit), state.stderr(*fit), state.chi2(*fit)[..., None]]
+        digits = [MODEL_DIGITS] * n + [DIGITS] * (n + 1)
         return [
-            [float(f"{value:.{DIGITS}g}") if np.isfinite(value) else None for value in row]
-            for row in np.concatenate(found, axis=-1).reshape(-1, 2 * len(state.names) + 1)
+            [_short(value, n_digits) for value, n_digits in zip(row, digits, strict=True)]
+            for row in np.concatenate(found, axis=-1).reshape(-1, 2 * n + 1)
         ]
+
+
+def _short(value, digits):
+    return float(f"{value:.{digits}g}") if np.isfinite(value) else None
 
 
 def _buttons(options, description):

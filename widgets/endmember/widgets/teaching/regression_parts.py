@@ -16,7 +16,7 @@ from endmember.widgets.palette import GREY, ORANGE
 HERE = Path(__file__).parent
 SIGMAS = 6.0  # of the noise: as far as residuals are drawn
 LIKELY = 2.0  # within as many lie 95 % of them where noise is all
-CHI2_LABEL = "reduced chi-square (last bar: all beyond)"
+STEPS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)  # of ticks, times a power of ten
 
 
 class Reading(anywidget.AnyWidget):
@@ -84,33 +84,35 @@ class Chi2Plot(bq.Figure):
     """How many pixels have which reduced chi-square, and how many noise alone expects."""
 
     def __init__(self):
-        x, y = bq.LinearScale(), bq.LinearScale(min=0.0, allow_padding=False)
+        x, y = bq.LinearScale(min=0.0), bq.LinearScale(min=0.0, allow_padding=False)
         look = {"x": np.zeros(2), "y": np.zeros(2), "scales": {"x": x, "y": y}}
         self.counted = bq.Bars(
             colors=[GREY],
             opacities=[0.6],
             padding=0.1,
-            labels=["found"],
-            display_legend=True,
             **look,
         )
-        self.expected = bq.Lines(
-            colors=[ORANGE], labels=["noise alone"], display_legend=True, **look
-        )
+        self.expected = bq.Lines(colors=[ORANGE], **look)
         plain = {"grid_lines": "none", "tick_format": "~g"}
         super().__init__(
             marks=[self.counted, self.expected],
             axes=[
                 bq.Axis(
                     scale=x,
-                    label="reduced chi-square (last bar: all beyond)",
+                    label="reduced chi-square",
                     label_offset="2.4em",
                     **plain,
                 ),
-                bq.Axis(scale=y, label="pixels", side="left", label_offset="3.4em", **plain),
+                bq.Axis(scale=y, label="pixels", side="left", label_offset="2.8em", **plain),
             ],
-            legend_location="top-right",
-            fig_margin={"top": 12, "bottom": 48, "left": 60, "right": 16},
-            layout={"width": "auto", "height": "220px"},
+            fig_margin={"top": 12, "bottom": 48, "left": 52, "right": 8},
+            layout={"width": "auto", "height": "210px"},
         )
         self.add_class("endmember-figure")
+
+
+def four_ticks(high):
+    """Return four round numbers from zero, the last of them not far below `high`."""
+    power = 10.0 ** np.floor(np.log10(high / 3))
+    step = max(step for step in STEPS if step * power <= high / 3)
+    return step * power * np.arange(4)
