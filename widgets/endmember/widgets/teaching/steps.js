@@ -130,8 +130,7 @@ export default () => {
   let steps;
   return {
     async initialize({ model }) {
-      steps = new Steps(model);
-      await steps.opened;
+      steps = new Steps(model); // not awaited: a busy page takes longer than a widget is given
       return () => steps.close();
     },
     render({ el }) {
