@@ -44,8 +44,8 @@ class DoseState(tl.HasTraits):
         Whether the ratios of the other half are looked at as well.
     doses : tuple of float
         Mean counts a pixel in the second line.
-    counts : list of ndarray of int, shape (n_pixels, 2)
-        Counts in both lines at each dose.
+    counts : list of ndarray of shape (n_pixels, 2)
+        Whole counts in both lines at each dose.
     agreement : ndarray of shape (n_doses,)
         Adjusted Rand index between the clusters of all counts and the truth; NaN without one.
     true_ratios : ndarray
@@ -72,7 +72,7 @@ class DoseState(tl.HasTraits):
         self.lines = _as_lines(data, lines)
         check_scalar(n_clusters, "n_clusters", int, min_val=2, max_val=len(LABEL_COLORS))
         self.n_clusters, self.seed = n_clusters, as_seed(seed)
-        full = cluster_features(self.image, "lines", lines=self.lines).astype(np.int64)
+        full = cluster_features(self.image, "lines", lines=self.lines)
         self._recorded = float(full[:, 1].mean())
         self.doses = _as_doses(doses, self._recorded, self.names[1])
         self.counts = [self._thinned(full, i) for i in range(len(self.doses))]
