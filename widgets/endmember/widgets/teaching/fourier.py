@@ -176,7 +176,8 @@ class FourierExplorer(ipw.VBox):
         self.steps = Steps({}, pointer=self.map)
         self.steps.drive(self.words, "value", _words(state), by=["pixel"])
         wrapped = {"flex_flow": "row wrap", "grid_gap": "4px 20px"}
-        transform = ipw.VBox([self.words, self.map])
+        self.micrograph.layout = {"flex": "1 1 200px", "max_width": "400px", "min_width": "0"}
+        transform = ipw.VBox([self.words, self.map], layout={"flex": "2 1 380px", "min_width": "0"})
         super().__init__([ipw.Box([self.micrograph, transform], layout=wrapped), self.steps])
 
 

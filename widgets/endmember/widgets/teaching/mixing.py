@@ -148,7 +148,8 @@ class MixingExplorer(ipw.VBox):
         self._drive_map(windows, options)
         self.plot.follow(self.steps)
         self.steps.drive(self.words, "value", _words(state), by=["dose", "pixel"])
-        beside = ipw.VBox([self.plot, self.words], layout={"flex": "1 1 340px"})
+        self.map.layout = {"flex": "1 1 300px", "max_width": "500px", "min_width": "0"}
+        beside = ipw.VBox([self.plot, self.words], layout={"flex": "1 1 320px", "min_width": "0"})
         wrapped = {"flex_flow": "row wrap", "grid_gap": "4px 20px"}
         super().__init__(
             [
