@@ -1,4 +1,5 @@
 from .ambiguity import AmbiguityExplorer as AmbiguityExplorer
+from .cloud import Cloud as Cloud
 from .curves import Curves as Curves
 from .denoising import DenoisingExplorer as DenoisingExplorer
 from .doped import doped_portraits as doped_portraits
