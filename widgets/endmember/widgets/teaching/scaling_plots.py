@@ -5,7 +5,7 @@ from __future__ import annotations
 import bqplot as bq
 import numpy as np
 
-from endmember.widgets.cluster_plots import Plot
+from endmember.widgets.cluster_plots import Plot, ticks_between
 from endmember.widgets.palette import BLUE, GREY, ORANGE
 from endmember.widgets.scree_plot import log_ticks
 from endmember.widgets.teaching.scaling_state import noise_density
@@ -13,7 +13,7 @@ from endmember.widgets.teaching.scaling_state import noise_density
 N_SHOWN = 20  # eigenvalues of a scree
 N_BINS, N_POINTS = 50, 301  # of the histogram, and of the curve over it
 BEYOND = 1.6  # times the noise edge: as far as the histogram goes
-LEGEND = 1.35  # times the highest bar: room for the legend
+TOP = 1.12  # times the highest bar: room above
 
 
 class ScreePlot(Plot):
@@ -32,11 +32,13 @@ class ScreePlot(Plot):
         places = np.arange(1.0, least + 1)
         self.points = bq.Scatter(x=places, y=self._screes[0, 0], scales=scales, default_size=42)
         self.edge = bq.Lines(x=ends, y=ends + 1, scales=scales, colors=[GREY], line_style="dashed")
+        self.edge_name = _label("noise edge", GREY, scales, align="end", y_offset=-9)
+        self.edge_name.x = np.array([least + 0.5])
         self.line = bq.Lines(
             x=np.ones(2), y=np.array([low, high]), scales=scales, colors=[BLUE], stroke_width=2
         )
         super().__init__(
-            [self.edge, self.line, self.points],
+            [self.edge, self.edge_name, self.line, self.points],
             x,
             y,
             ("component", "eigenvalue (noise = 1)"),
@@ -57,6 +59,7 @@ class ScreePlot(Plot):
             (self.points, "y", self._screes),
             (self.points, "colors", colors),
             (self.edge, "y", edges),
+            (self.edge_name, "y", edges[..., :1]),
         ]
 
 
@@ -80,30 +83,28 @@ class BulkPlot(Plot):
             fill="bottom",
             fill_colors=[GREY],
             fill_opacities=[0.35],
-            labels=["eigenvalues"],
-            display_legend=True,
         )
         self.density = bq.Lines(
             x=self._at,
             y=np.zeros(N_POINTS),
             scales=scales,
             colors=[ORANGE],
-            labels=["Marchenko-Pastur"],
-            display_legend=True,
         )
         self.edge = bq.Lines(
             x=np.zeros(2), y=np.zeros(2), scales=scales, colors=[GREY], line_style="dashed"
         )
+        self.name = _label("even noise", ORANGE, scales)
+        self.edge_name = _label("noise edge", GREY, scales)
         super().__init__(
-            [self.bars, self.density, self.edge],
+            [self.bars, self.density, self.edge, self.name, self.edge_name],
             x,
             y,
             ("eigenvalue (noise = 1)", "density"),
         )
-        self.legend_location = "top-right"
+        self.x_axis.tick_values = ticks_between(x.min, x.max)
         self._bars = np.array([[self._outline(fit.scree) for fit in row] for row in state.rows()])
-        y.max = LEGEND * float(self._bars.max())
-        self.edge.y = np.array([0.0, y.max])
+        y.max = TOP * float(self._bars.max())
+        self.edge.y, self.edge_name.y = np.array([0.0, y.max]), np.array([0.93 * y.max])
 
     def by_fit(self):
         """Return what follows scaling and dose: marks, traits and their values."""
@@ -113,7 +114,10 @@ class BulkPlot(Plot):
         return [
             (self.bars, "y", self._bars),
             (self.density, "y", np.array(curves)),
+            (self.name, "x", 0.5 * edges[..., :1]),
+            (self.name, "y", np.max(curves, axis=-1, keepdims=True)),
             (self.edge, "x", edges),
+            (self.edge_name, "x", edges[..., :1]),
         ]
 
     def _outline(self, scree):
@@ -135,4 +139,16 @@ class NextPlot(Plot):
         )
         label = state.image.signal_axis.label()
         super().__init__([self.line], x, y, (label, "counts (rms)"))
+        self.x_axis.tick_values = ticks_between(x.min, x.max)
         self.layout.height = "330px"
+
+
+def _label(text, color, scales, **place):
+    """Return a name to stand beside a curve."""
+    look = {
+        "colors": [color],
+        "default_size": 12,
+        "font_weight": "normal",
+        "x_offset": 0 if place else 5,
+    }
+    return bq.Label(x=np.ones(1), y=np.ones(1), text=[text], scales=scales, **look, **place)
