@@ -148,12 +148,23 @@ class RegressionExplorer(ipw.VBox):
         )
 
     def _arranged(self):
-        maps = ipw.VBox([self.coefficients, self.chi2, self.misfit])
-        words = Message(CHI2_WORDS)
-        beside = ipw.VBox([self.reading, self.histogram, words], layout={"flex": "1 1 215px"})
+        """Stand wide maps on each other, with words beside; others side by side."""
+        maps, words = [self.coefficients, self.chi2, self.misfit], Message(CHI2_WORDS)
+        histogram = ipw.VBox([self.histogram, words], layout={"flex": "1 1 215px"})
+        rows, columns = self.state.image.navigation_shape
+        if columns >= 2 * rows:
+            beside = ipw.VBox([self.reading, histogram], layout={"flex": "1 1 215px"})
+            looked_at = [ipw.HBox([ipw.VBox(maps), beside], layout=WRAPPED)]
+        else:
+            for view in maps:
+                view.layout = {"flex": "1 1 200px", "min_width": "0"}
+            looked_at = [
+                ipw.HBox(maps, layout=WRAPPED),
+                ipw.HBox([self.reading, histogram], layout=WRAPPED),
+            ]
         return [
             ipw.VBox([self.window, self.without, self.coefficient]),
-            ipw.HBox([maps, beside], layout=WRAPPED),
+            *looked_at,
             self.place,
             self.residual,
             self.code,

@@ -84,7 +84,7 @@ class Chi2Plot(bq.Figure):
     """How many pixels have which reduced chi-square, and how many noise alone expects."""
 
     def __init__(self):
-        x, y = bq.LinearScale(min=0.0), bq.LinearScale(min=0.0, allow_padding=False)
+        x, y = (bq.LinearScale(min=0.0, allow_padding=False) for _ in range(2))
         look = {"x": np.zeros(2), "y": np.zeros(2), "scales": {"x": x, "y": y}}
         self.counted = bq.Bars(
             colors=[GREY],
@@ -103,9 +103,9 @@ class Chi2Plot(bq.Figure):
                     label_offset="2.4em",
                     **plain,
                 ),
-                bq.Axis(scale=y, label="pixels", side="left", label_offset="2.8em", **plain),
+                bq.Axis(scale=y, label="pixels", side="left", label_offset="3.3em", **plain),
             ],
-            fig_margin={"top": 12, "bottom": 48, "left": 52, "right": 8},
+            fig_margin={"top": 12, "bottom": 48, "left": 60, "right": 8},
             layout={"width": "auto", "height": "210px"},
         )
         self.add_class("endmember-figure")
