@@ -107,14 +107,28 @@ def test_beside_a_kernel_hands_and_python_move_the_same_steps(lab, page, made):
     beside.check(4, (1, 3))
     beside.map.point_at(2, 5, (4, 6))
     beside.check(4, (2, 5))
-    # The map tells Python of its pointer, and of its values with it: their echo comes late.
-    for keys in (["ArrowLeft"] * 3, ["ArrowRight"] * 4):
-        for key in keys:
-            beside.press(key)
-            beside.map.point_at(1, 2, (4, 6))
-            beside.map.point_at(2, 5, (4, 6))
-    page.wait_for_timeout(1000)
-    beside.check(5, (2, 5))
+
+
+BUSY = """
+import time
+
+busy = ipw.Button(description="be busy")
+busy.on_click(lambda _: time.sleep(3))
+ipw.VBox([busy, box])
+"""
+
+
+def test_a_late_echo_does_not_undo_what_a_hand_does(lab, page, made):
+    lab.run(page, MAKE, BUSY)
+    beside = StepsPage(MapPage(page), made)
+    page.get_by_role("button", name="be busy").click()
+    beside.press("ArrowRight")
+    beside.map.point_at(2, 5, (4, 6))  # of which the map tells Python, and of its values with it
+    page.wait_for_timeout(300)
+    beside.press("ArrowRight")
+    beside.check(4, (2, 5))
+    page.wait_for_timeout(4000)  # now the echo has come
+    beside.check(4, (2, 5))
 
 
 def test_steps_take_no_room(open_page, tmp_path, made):
