@@ -28,7 +28,7 @@ class SimplexPlayer(ipw.VBox):
 
     Parameters
     ----------
-    purities, shape, dose, n_outliers, seed
+    purities, shape, dose, n_outliers, seed, start
         As of :class:`SimplexState`.
 
     Attributes
@@ -52,9 +52,18 @@ class SimplexPlayer(ipw.VBox):
     1.1
     """
 
-    def __init__(self, purities=PURITIES, *, shape=(24, 24), dose=2000.0, n_outliers=5, seed=0):
+    def __init__(
+        self,
+        purities=PURITIES,
+        *,
+        shape=(24, 24),
+        dose=2000.0,
+        n_outliers=5,
+        seed=0,
+        start=6,
+    ):
         self.state = SimplexState(
-            purities, shape=shape, dose=dose, n_outliers=n_outliers, seed=seed
+            purities, shape=shape, dose=dose, n_outliers=n_outliers, seed=seed, start=start
         )
         self._make_controls()
         self.map = MapView(
@@ -62,6 +71,8 @@ class SimplexPlayer(ipw.VBox):
             palette=[*GREYS, ORANGE],
             names=[*(f"mostly {name}" for name in self.state.names), "corner of the triangle"],
             tools=["point"],
+            pixel=tuple(n // 2 for n in self.state.truth.image.shape[:2]),
+            layout={"flex": "1 1 240px", "min_width": "0"},
             caption="which spectrum a pixel holds most of",
         )
         self.cloud, self.trace = CloudPlot(self.state), TracePlot(self.state)
@@ -98,15 +109,14 @@ class SimplexPlayer(ipw.VBox):
             tl.link((state, name), (getattr(self, name), "value"))
 
     def _arranged(self):
-        left = ipw.VBox([self.cloud], layout={"flex": "1 1 430px"})
-        right = ipw.VBox([self.map, self.trace], layout={"flex": "1 1 380px"})
         return [
             ipw.HBox([self.purity, self.outliers], layout=WRAPPED),
             ipw.HBox([self.step, self.play], layout=WRAPPED),
             self.compared,
             self.words,
             self.others,
-            ipw.HBox([left, right], layout=WRAPPED),
+            ipw.HBox([self.cloud, self.map], layout=WRAPPED),
+            self.trace,
             self.steps,
         ]
 

@@ -7,12 +7,15 @@ import numpy as np
 
 from endmember.widgets.component_plots import MODEL
 from endmember.widgets.palette import BLUE, GREY, ORANGE
+from endmember.widgets.spectrum_plot import even_ticks
 from endmember.widgets.teaching.simplex_state import NOTHING, OTHERS
 
 GREEN = "#009e73"  # the truth
 CLOUD = ["purity", "outliers"]  # the controls that a cloud depends on
 DIGITS = 4  # of places in the plane
-ROOM = 1.08  # around the cloud
+ROOM, HEADROOM = 1.25, 1.12  # around the clouds, for names outside the corners; above the trace
+AWAY = 1.3  # of the distance from the centre to a corner: where its name stands
+CLOSED = [0, 1, 2, 0]  # a triangle ends where it began
 
 
 class CloudPlot(bq.Figure):
@@ -26,116 +29,84 @@ class CloudPlot(bq.Figure):
 
     def __init__(self, state):
         self._state = state
-        low, high = _square([search.points for search in state.searches()])
-        scales = {
-            "x": bq.LinearScale(min=low[0], max=high[0], allow_padding=False),
-            "y": bq.LinearScale(min=low[1], max=high[1], allow_padding=False),
+        low, high = _square(np.concatenate([search.points for search in state.searches()]))
+        self.scales = {
+            name: bq.LinearScale(min=low[axis], max=high[axis], allow_padding=False)
+            for axis, name in enumerate("xy")
         }
-        nothing = {"x": np.zeros(2), "y": np.zeros(2), "scales": scales}
-        line = {"display_legend": True, **nothing}
-        self.pixels = bq.Scatter(colors=[GREY], default_size=14, opacities=[0.6], **nothing)
-        self.truth = bq.Lines(
-            colors=[GREEN], line_style="dashed", labels=["endmembers"], stroke_width=2, **line
-        )
-        self.truth.x, self.truth.y = _closed(state.endmembers)
-        self.names = bq.Label(
-            x=state.endmembers[:, 0],
-            y=state.endmembers[:, 1],
-            text=state.names,
-            colors=[GREEN],
-            default_size=13,
-            font_weight="normal",
-            align="middle",
-            scales=scales,
-        )
-        self.compared = bq.Lines(colors=[BLUE], stroke_width=2, labels=["compared"], **line)
-        self.held = bq.Lines(
-            colors=[ORANGE],
-            stroke_width=2.5,
-            fill="inside",
-            fill_colors=[ORANGE],
-            fill_opacities=[0.12],
-            labels=["held"],
-            **line,
-        )
-        self.corners = bq.Scatter(colors=[ORANGE], default_size=60, **nothing)
-        self.pointed = bq.Scatter(
-            colors=["transparent"], stroke=MODEL, stroke_width=3, default_size=140, **nothing
-        )
+        marks = self._make_triangles() + self._make_dots()
+        axes = [
+            _axis(self.scales[name], f"{nth} component (counts)", side, offset)
+            for name, nth, side, offset in [
+                ("x", "first", "bottom", "2.4em"),
+                ("y", "second", "left", "3.4em"),
+            ]
+        ]
+        ticks = even_ticks(np.abs([low, high]).max(), most=4)
+        ticks = np.concatenate([-ticks[:0:-1], ticks])
+        for place, axis in enumerate(axes):
+            axis.tick_values = ticks[(low[place] <= ticks) & (ticks <= high[place])]
         super().__init__(
-            marks=[
-                self.pixels,
-                self.truth,
-                self.compared,
-                self.held,
-                self.corners,
-                self.pointed,
-                self.names,
-            ],
-            axes=[
-                bq.Axis(
-                    scale=scales["x"],
-                    label="first component (counts)",
-                    label_offset="2.4em",
-                    grid_lines="none",
-                    num_ticks=5,
-                ),
-                bq.Axis(
-                    scale=scales["y"],
-                    label="second component (counts)",
-                    label_offset="3.4em",
-                    grid_lines="none",
-                    num_ticks=5,
-                    orientation="vertical",
-                ),
-            ],
+            marks=marks,
+            axes=axes,
             legend_location="top-left",
             fig_margin={"top": 12, "bottom": 48, "left": 68, "right": 16},
             min_aspect_ratio=1,
             max_aspect_ratio=1,
-            layout={"width": "auto", "height": "460px"},
+            layout={"flex": "1 1 400px", "min_width": "0", "height": "430px"},
         )
         self.add_class("endmember-figure")
 
+    def _make_triangles(self):
+        endmembers, centre = self._state.endmembers, self._state.endmembers.mean(axis=0)
+        nothing = {"x": np.zeros(2), "y": np.zeros(2), "scales": self.scales}
+        legend = {"display_legend": True, "stroke_width": 2}
+        dashed = {"colors": [GREEN], "line_style": "dashed", "labels": ["endmembers"]}
+        self.truth = bq.Lines(**dashed, **legend, **nothing)
+        self.truth.x, self.truth.y = endmembers[CLOSED].T
+        filled = {"fill": "inside", "fill_colors": [ORANGE], "fill_opacities": [0.12]}
+        self.held = bq.Lines(colors=[ORANGE], labels=["held"], **filled, **legend, **nothing)
+        self.compared = bq.Lines(colors=[BLUE], labels=[NOTHING], **legend, **nothing)
+        x, y = (centre + AWAY * (endmembers - centre)).T
+        look = {"default_size": 13, "font_weight": "normal", "align": "middle"}
+        text = self._state.names
+        self.names = bq.Label(x=x, y=y, text=text, colors=[GREY], scales=self.scales, **look)
+        return [self.held, self.truth, self.compared, self.names]
+
+    def _make_dots(self):
+        nothing = {"x": np.zeros(2), "y": np.zeros(2), "scales": self.scales}
+        ring = {"colors": ["transparent"], "stroke": MODEL, "stroke_width": 3}
+        self.pixels = bq.Scatter(colors=[GREY], default_size=14, opacities=[0.6], **nothing)
+        self.corners = bq.Scatter(colors=[ORANGE], default_size=60, **nothing)
+        self.pointed = bq.Scatter(default_size=140, **ring, **nothing)
+        return [self.pixels, self.corners, self.pointed]
+
     def follow(self, steps):
         """Let the page move the pixels and the triangles."""
-        state = self._state
-        points = _of_clouds(state, lambda search: search.points)
-        held = _of_clouds(
-            state, lambda search: search.points[search.after_every(search.pixels, state.n_steps)]
-        )
+        state, names = self._state, [NOTHING, *OTHERS]
+        points = _of_clouds(state, lambda s: s.points)
+        held = _of_clouds(state, lambda s: s.after_every(s.points[s.pixels], state.n_steps))
+        compared = np.array([self._triangles(name) for name in names])
         for axis, name in enumerate("xy"):
-            draw = {"digits": DIGITS}
-            steps.drive(self.pixels, name, points[..., axis], by=CLOUD, **draw)
-            steps.drive(self.pointed, name, points[..., axis, None], by=[*CLOUD, "pixel"], **draw)
-            for mark, corners in [(self.held, [0, 1, 2, 0]), (self.corners, [0, 1, 2])]:
-                places = held[..., corners, axis]
-                steps.drive(mark, name, places, by=[*CLOUD, "step"], **draw)
-            found = np.array([self._compared(kind)[..., axis] for kind in [NOTHING, *OTHERS]])
-            steps.drive(self.compared, name, found, by=["compared", *CLOUD], **draw)
-        steps.drive(self.compared, "visible", [False] + [True] * len(OTHERS), by=["compared"])
-        steps.drive(
-            self.compared, "labels", [[name] for name in [NOTHING, *OTHERS]], by=["compared"]
-        )
+            for mark, places, by in [
+                (self.pixels, points, CLOUD),
+                (self.pointed, points[..., None, :], [*CLOUD, "pixel"]),
+                (self.held, held[..., CLOSED, :], [*CLOUD, "step"]),
+                (self.corners, held, [*CLOUD, "step"]),
+                (self.compared, compared[..., CLOSED, :], ["compared", *CLOUD]),
+            ]:
+                steps.drive(mark, name, places[..., axis], by=by, digits=DIGITS)
+        is_shown = [name != NOTHING for name in names]
+        for trait in ("visible", "display_legend"):
+            steps.drive(self.compared, trait, is_shown, by=["compared"])
+        steps.drive(self.compared, "labels", [[name] for name in names], by=["compared"])
 
-    def _compared(self, name):
-        """Return the closed triangle of another algorithm in every cloud."""
+    def _triangles(self, name):
+        """Return the corners that another algorithm finds, in every cloud."""
         state = self._state
-        return np.array(
-            [
-                [
-                    np.transpose(
-                        _closed(
-                            state.endmembers
-                            if name == NOTHING
-                            else state.place(state.found(name, *cloud))
-                        )
-                    )
-                    for cloud in row
-                ]
-                for row in state.clouds
-            ]
-        )
+        if name == NOTHING:
+            return [[state.endmembers for _ in row] for row in state.clouds]
+        return [[state.place(state.found(name, *c)) for c in row] for row in state.clouds]
 
 
 class TracePlot(bq.Figure):
@@ -149,39 +120,27 @@ class TracePlot(bq.Figure):
 
     def __init__(self, state):
         self._state = state
-        self._swaps = np.arange(state.n_steps + 1.0)
-        highest = max(float(search.volumes[-1]) for search in state.searches())
+        swaps = self._swaps = np.arange(state.n_steps + 1.0)
+        highest = 100 * HEADROOM * max(1.0, *(search.volumes[-1] for search in state.searches()))
         scales = {
             "x": bq.LinearScale(min=-0.3, max=state.n_steps + 0.3, allow_padding=False),
-            "y": bq.LinearScale(min=0.0, max=100 * ROOM * max(highest, 1.0), allow_padding=False),
+            "y": bq.LinearScale(min=0.0, max=float(highest), allow_padding=False),
         }
-        self.whole = bq.Lines(
-            x=self._swaps[[0, -1]],
-            y=np.full(2, 100.0),
-            scales=scales,
-            colors=[GREEN],
-            line_style="dashed",
-        )
-        flat = {"y": np.zeros(len(self._swaps)), "scales": scales, "colors": [ORANGE]}
-        self.volumes = bq.Lines(x=self._swaps, interpolation="step-after", **flat)
-        self.present = bq.Scatter(
-            x=np.zeros(1),
-            y=np.zeros(1),
-            scales=scales,
-            colors=[ORANGE],
-            stroke=GREY,
-            default_size=90,
-        )
-        across = {"label": "swaps", "tick_format": "d", "label_offset": "2.4em"}
-        up = {"label": "area (% of the endmembers')", "side": "left", "label_offset": "3em"}
+        whole = {"x": swaps[[0, -1]], "y": np.full(2, 100.0), "line_style": "dashed"}
+        self.whole = bq.Lines(colors=[GREEN], scales=scales, **whole)
+        flat = {"x": swaps, "y": np.zeros(len(swaps)), "interpolation": "step-after"}
+        self.volumes = bq.Lines(colors=[ORANGE], scales=scales, **flat)
+        at = {"x": np.zeros(1), "y": np.zeros(1), "stroke": GREY, "default_size": 90}
+        self.present = bq.Scatter(colors=[ORANGE], scales=scales, **at)
+        across = _axis(scales["x"], "swaps", "bottom", "2.4em")
+        up = _axis(scales["y"], "area (%)", "left", "3.4em")
+        across.tick_values = even_ticks(state.n_steps)
+        up.tick_values = even_ticks(highest, most=5)
         super().__init__(
             marks=[self.whole, self.volumes, self.present],
-            axes=[
-                bq.Axis(scale=scales["x"], grid_lines="none", num_ticks=6, **across),
-                bq.Axis(scale=scales["y"], grid_lines="none", num_ticks=5, **up),
-            ],
-            fig_margin={"top": 12, "bottom": 48, "left": 60, "right": 16},
-            layout={"width": "auto", "height": "200px"},
+            axes=[across, up],
+            fig_margin={"top": 12, "bottom": 48, "left": 68, "right": 16},
+            layout={"width": "auto", "height": "190px"},
         )
         self.add_class("endmember-figure")
 
@@ -194,19 +153,18 @@ class TracePlot(bq.Figure):
         steps.drive(self.present, "y", areas[..., None], by=[*CLOUD, "step"], digits=DIGITS)
 
 
+def _axis(scale, label, side, offset):
+    look = {"grid_lines": "none", "tick_format": "~g", "label_offset": offset}
+    return bq.Axis(scale=scale, label=label, side=side, **look)
+
+
 def _of_clouds(state, make):
     """Make an array of every search: first the purities, then without and with spikes."""
     return np.array([[make(state.search(*cloud)) for cloud in row] for row in state.clouds])
 
 
-def _closed(corners):
-    """Return the places of a triangle that ends where it began."""
-    return corners[[0, 1, 2, 0], 0], corners[[0, 1, 2, 0], 1]
-
-
-def _square(clouds):
+def _square(points):
     """Return the lower left and the upper right of a square around all of them."""
-    points = np.concatenate(clouds)
     low, high = points.min(axis=0), points.max(axis=0)
     half = ROOM * (high - low).max() / 2
     return (low + high) / 2 - half, (low + high) / 2 + half

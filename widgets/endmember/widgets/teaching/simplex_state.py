@@ -14,18 +14,21 @@ from endmember.core.metrics import match_components
 from endmember.core.minimum_volume import MinimumVolume
 from endmember.core.nfindr import NFINDR
 from endmember.core.pca import PCA
+from endmember.core.seeds import as_seed
 from endmember.core.vca import VCA
 from endmember.datasets.registry import load
 from endmember.datasets.settings import as_count
 
-PURITIES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6)
+PURITIES = (1.0, 0.9, 0.85, 0.8, 0.7, 0.6)
 NOTHING = "nothing"
-OTHERS = {  # minimum volume from its first start alone: others end at the same here
+OTHERS = {
     "NFINDR": lambda: NFINDR(3),
     "VCA": lambda: VCA(3),
-    "MinimumVolume": lambda: MinimumVolume(3, n_restarts=0),
-    "MinimumVolume(outside=0)": lambda: MinimumVolume(3, outside=0, n_restarts=0),
+    "MinimumVolume": lambda: MinimumVolume(3),
+    "MinimumVolume(outside=0)": lambda: MinimumVolume(3, outside=0),
 }
+FEWEST_PIXELS, MOST_PIXELS = 64, 64 * 64
+SPIKE, SPIKES = 0.75, 3  # height, of the counts in a pixel; beyond the seed of the counts
 GROWTH = 1e-9  # of the volume, relative: less is rounding
 
 
@@ -143,16 +146,20 @@ class SimplexState(tl.HasTraits):
 
     Parameters
     ----------
-    purities : sequence of float, default=(1, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6)
+    purities : sequence of float, default=(1, 0.9, 0.85, 0.8, 0.7, 0.6)
         Largest shares of a spectrum in any pixel, the first one the largest.
     shape : tuple of int, default=(24, 24)
-        Rows and columns of the map.
+        Rows and columns of the map, 64 to 4096 pixels; a page holds all of them.
     dose : float, default=2000
         Expected counts a pixel; turning it up makes the cloud sharper.
     n_outliers : int, default=5
-        Pixels that get a spike of `dose` counts in one channel, where `outliers` is True.
+        Pixels that get a spike in one channel, three quarters as high as `dose`, where `outliers`
+        is True.
     seed : int, default=0
-        Of the counts, the spikes, and the pixels that the search begins with.
+        Of the counts and the spikes.
+    start : int, default=6
+        Seed of the pixels that the search begins with, and of the order in which it tries them; by
+        default the first triangle is small.
 
     Attributes
     ----------
@@ -180,11 +187,26 @@ class SimplexState(tl.HasTraits):
     step = tl.Int(0, min=0)
     compared = tl.Enum([NOTHING, *OTHERS], NOTHING)
 
-    def __init__(self, purities=PURITIES, *, shape=(24, 24), dose=2000.0, n_outliers=5, seed=0):
+    def __init__(
+        self,
+        purities=PURITIES,
+        *,
+        shape=(24, 24),
+        dose=2000.0,
+        n_outliers=5,
+        seed=0,
+        start=6,
+    ):
         self.purities = _check_purities(purities)
         self._settings = {"shape": shape, "dose": dose, "seed": seed}
+        self._start = as_seed(start)
         self.truth = self.scene(self.purities[0])
         n_pixels = self.truth.image.n_pixels
+        if not FEWEST_PIXELS <= n_pixels <= MOST_PIXELS:
+            raise ValueError(
+                f"shape is {shape}, {n_pixels} pixels; a page shows from {FEWEST_PIXELS} to "
+                f"{MOST_PIXELS} of them."
+            )
         self.n_outliers = as_count(n_outliers, "n_outliers", least=1, most=n_pixels)
         spectra = self.truth.image.spectra.astype(np.float64)
         self._mean = spectra.mean(axis=0)
@@ -204,6 +226,10 @@ class SimplexState(tl.HasTraits):
     def place(self, spectra):
         """Return where spectra lie in the plane: shape (n, 2), in counts."""
         return (spectra - self._mean) @ self._axes.T
+
+    def spectra_at(self, places):
+        """Return the spectra at places in the plane: shape (n, n_channels), in counts."""
+        return self._mean + places @ self._axes
 
     def search(self, purity=None, outliers=None):
         """Return the search in the present cloud, or in another one."""
@@ -291,11 +317,11 @@ class SimplexState(tl.HasTraits):
         )
 
     def _searched(self, purity, outliers):
-        rng = np.random.default_rng(self._settings["seed"])
         image = self.scene(purity).image
-        order, spiked = rng.permutation(image.n_pixels), rng.permutation(image.n_pixels)
         if outliers:
-            image = _with_spikes(image, spiked[: self.n_outliers], self._settings["dose"], rng)
+            rng = np.random.default_rng(self._settings["seed"] + SPIKES)
+            image = _with_spikes(image, self.n_outliers, SPIKE * self._settings["dose"], rng)
+        order = np.random.default_rng(self._start).permutation(image.n_pixels)
         points = self.place(image.spectra)
         pixels = swap_if_larger(points, order[:3], order)
         unit = simplex_volume(self.endmembers)
@@ -326,9 +352,10 @@ def _check_purities(purities):
     return found
 
 
-def _with_spikes(image, pixels, dose, rng):
+def _with_spikes(image, n_outliers, height, rng):
     """Return an image with a spike of so many counts in one channel of some pixels."""
     counts = image.spectra.astype(np.int64)
-    counts[pixels, rng.integers(0, image.n_channels, len(pixels))] += int(dose)
-    axis = image.signal_axis
-    return SpectrumImage(counts.reshape(image.shape), axis, title=f"{image.title} with spikes")
+    pixels = rng.permutation(image.n_pixels)[:n_outliers]
+    counts[pixels, rng.integers(0, image.n_channels, n_outliers)] += int(height)
+    title = f"{image.title} with spikes"
+    return SpectrumImage(counts.reshape(image.shape), image.signal_axis, title=title)
