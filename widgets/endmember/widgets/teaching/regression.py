@@ -31,7 +31,7 @@ HIGH = 1e9  # counts, above any plot
 TINY = 1e-9  # the least that a map of nothing reaches up to
 DIGITS = 3  # of what the page is told of a map or an error; no eye sees more,
 MODEL_DIGITS = 4  # and of a coefficient, which makes the model
-CHI2_WORDS = "Bars: all pixels, the last one with those beyond. Curve: where noise is all."
+CHI2_WORDS = "Grey: all pixels, those beyond in the last step. Orange: where noise is all."
 WRAPPED = {"flex_flow": "row wrap", "grid_gap": "4px 12px", "align_items": "flex-start"}
 
 
@@ -150,17 +150,17 @@ class RegressionExplorer(ipw.VBox):
     def _arranged(self):
         """Stand wide maps on each other, with words beside; others side by side."""
         maps, words = [self.coefficients, self.chi2, self.misfit], Message(CHI2_WORDS)
-        histogram = ipw.VBox([self.histogram, words], layout={"flex": "1 1 215px"})
+        histogram, narrow = [self.histogram, words], {"flex": "1 1 215px"}
         rows, columns = self.state.image.navigation_shape
         if columns >= 2 * rows:
-            beside = ipw.VBox([self.reading, histogram], layout={"flex": "1 1 215px"})
+            beside = ipw.VBox([self.reading, *histogram], layout=narrow)
             looked_at = [ipw.HBox([ipw.VBox(maps), beside], layout=WRAPPED)]
         else:
             for view in maps:
                 view.layout = {"flex": "1 1 200px", "min_width": "0"}
             looked_at = [
                 ipw.HBox(maps, layout=WRAPPED),
-                ipw.HBox([self.reading, histogram], layout=WRAPPED),
+                ipw.HBox([self.reading, ipw.VBox(histogram, layout=narrow)], layout=WRAPPED),
             ]
         return [
             ipw.VBox([self.window, self.without, self.coefficient]),
@@ -181,7 +181,7 @@ class RegressionExplorer(ipw.VBox):
         for view, made in [(self.misfit, self.state.misfit), (self.chi2, self.state.chi2)]:
             drive(view, "values", self._of_all_fits(made), by=by, digits=DIGITS)
         for view, what in [
-            (self.misfit, "root mean square of the residual"),
+            (self.misfit, "rms residual"),
             (self.chi2, "reduced chi-square"),
         ]:
             words = self._of_all_fits(lambda *fit, what=what: f"{what}: {_said(*fit)}")
@@ -189,17 +189,25 @@ class RegressionExplorer(ipw.VBox):
         maps = [*(f"coefficient of {name}" for name in self.state.names), "sum of coefficients"]
         words = self._of_all_fits(lambda *fit: [f"{what}: {_said(*fit)}" for what in maps])
         drive(self.coefficients, "caption", words, by=[*by, "coefficient"])
-        found = np.array(self._of_all_fits(self.state.chi2_histogram))
-        for line, k in [(self.histogram.counted, 1), (self.histogram.expected, 2)]:
-            drive(line, "x", found[:, :, 0], by=by)
-            drive(line, "y", found[:, :, k], by=by)
-        ends = found.max(axis=-1)  # of chi-square, and of pixels
-        for axis, highest in zip(
-            self.histogram.axes, (ends[..., 0], ends[..., 1:].max(-1)), strict=True
-        ):
-            ticks = [[four_ticks(high) for high in row] for row in highest]
-            drive(axis, "tick_values", np.array(ticks), by=by)
+        self._drive_histogram()
         drive(self.code, "value", self._of_all_fits(self.state.to_code), by=by)
+
+    def _drive_histogram(self):
+        """Give the page the chi-square of all pixels, as steps, and what noise alone would give."""
+        by, drive, plot = ["window", "without"], self.steps.drive, self.histogram
+        found = self._of_all_fits(self.state.chi2_histogram)
+        edges, counted, expected = (
+            np.array([[f[i] for f in row] for row in found]) for i in range(3)
+        )
+        drive(plot.counted, "x", np.repeat(edges, 2, axis=-1)[..., 1:-1], by=by)
+        drive(plot.counted, "y", np.repeat(counted, 2, axis=-1), by=by)
+        drive(plot.expected, "x", (edges[..., 1:] + edges[..., :-1]) / 2, by=by)
+        drive(plot.expected, "y", expected, by=by)
+        tallest = np.maximum(counted, expected).max(axis=-1)
+        for axis, ends in zip(plot.axes, (edges[..., -1], TOP * tallest), strict=True):
+            drive(axis.scale, "max", ends, by=by)
+            ticks = [[four_ticks(end) for end in row] for row in ends]
+            drive(axis, "tick_values", np.array(ticks), by=by)
 
     def _drive_pixel(self):
         """Give the page the counts of every pixel, and what every fit says of it."""

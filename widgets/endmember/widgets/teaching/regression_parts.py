@@ -86,10 +86,12 @@ class Chi2Plot(bq.Figure):
     def __init__(self):
         x, y = (bq.LinearScale(min=0.0, allow_padding=False) for _ in range(2))
         look = {"x": np.zeros(2), "y": np.zeros(2), "scales": {"x": x, "y": y}}
-        self.counted = bq.Bars(
+        self.counted = bq.Lines(
             colors=[GREY],
-            opacities=[0.6],
-            padding=0.1,
+            stroke_width=1,
+            fill="bottom",
+            fill_colors=[GREY],
+            fill_opacities=[0.4],
             **look,
         )
         self.expected = bq.Lines(colors=[ORANGE], **look)

@@ -124,7 +124,7 @@ class RegressionState(tl.HasTraits):
 
         Returns
         -------
-        centres : ndarray of shape (n_bins,)
+        edges : ndarray of shape (n_bins + 1,)
             Of the bins; the first and the last take all that lies beyond.
         counted, expected : ndarray of shape (n_bins,)
             Pixels.
@@ -137,7 +137,7 @@ class RegressionState(tl.HasTraits):
         centres = (edges[1:] + edges[:-1]) / 2
         counted, _ = np.histogram(chi2.clip(centres[0], centres[-1]), edges)
         beyond = np.concatenate([[0.0], edges[1:-1], [np.inf]])
-        return centres, counted, chi2.size * np.diff(stats.chi2.cdf(beyond * free, free))
+        return edges, counted, chi2.size * np.diff(stats.chi2.cdf(beyond * free, free))
 
     def misfit(self, window=None, without=None):
         """Return the root mean square of the residual in the window, in counts a channel.
