@@ -111,7 +111,7 @@ class DenoisingState(tl.HasTraits):
     (True, True)
     """
 
-    rank: tl.Any = tl.Any(1)
+    rank: tl.Union = tl.Union([tl.Int(), tl.Unicode()], default_value=1)
 
     def __init__(self, scene, window, phase, *, max_rank=8):
         _check_scene(scene, phase)
@@ -224,6 +224,4 @@ def _check_scene(scene, phase):
     if phase not in scene.names:
         raise ValueError(f"phase is {phase!r}; choose one of {list(scene.names)}.")
     if not (scene.abundances[:, scene.names.index(phase)] > 0).any():
-        raise ValueError(
-            f"no pixel holds {phase}; choose one of {list(scene.names)} that is there."
-        )
+        raise ValueError(f"phase is {phase!r}, which no pixel holds; choose one that is there.")
