@@ -60,23 +60,39 @@ def test_the_rank_stops_at_that_of_the_matrix(picture):
 
 def test_words_name_the_next_singular_value(picture):
     words = RankKState(picture).words(10)
-    assert words.startswith("Rank 10: 1290 numbers for 4096.")
+    assert words.startswith("Rank 10: 1,290 numbers for 4,096.")
     assert "σ₁₁" in words
 
 
+def test_a_table_shows_one_of_its_rows_at_every_rank():
+    photos = em.datasets.load("portraits", n_mixtures=10)
+    table = photos.image.spectra
+    whole = RankKState(table, shape=(64, 64), row=3, max_rank=6)
+    u, s, v = np.linalg.svd(table.astype(float), full_matrices=False)
+    for k in range(7):
+        kept = (u[:, :k] * s[:k]) @ v[:k]
+        np.testing.assert_allclose(whole.kept[k].ravel(), kept[3], atol=1e-9)
+        np.testing.assert_allclose(whole.left[k].ravel(), table[3] - kept[3], atol=1e-9)
+        assert abs(np.linalg.norm(table - kept) - whole.frobenius[k]) < 1e-6
+    assert "for 40,960" in whole.words(1)
+
+
 @pytest.mark.parametrize(
-    ("picture", "max_rank", "said"),
+    ("matrix", "settings", "said"),
     [
-        (np.zeros(4), 1, "picture has shape (4,); give one of rows and columns"),
-        (np.zeros((0, 3)), 1, "picture has shape (0, 3)"),
-        (np.zeros((129, 128)), 1, "no more than 16384 numbers"),
-        ([[1.0, np.nan]], 1, "picture holds NaN or infinity"),
-        (np.eye(2), 0, "max_rank == 0, must be >= 1"),
+        (np.zeros(4), {}, "matrix has shape (4,); give one of rows and columns"),
+        (np.zeros((0, 3)), {}, "matrix has shape (0, 3)"),
+        (np.zeros((129, 128)), {}, "16512 numbers, more than the 16384"),
+        ([[1.0, np.nan]], {}, "matrix holds NaN or infinity"),
+        (np.eye(2), {"max_rank": 0}, "max_rank == 0, must be >= 1"),
+        (np.eye(4), {"shape": (2, 3)}, "shape is (2, 3), but a row holds 4 numbers"),
+        (np.eye(4), {"shape": (4,)}, "shape is (4,), but a row holds 4 numbers"),
+        (np.eye(4), {"shape": (2, 2), "row": 4}, "row == 4, must be <= 3"),
     ],
 )
-def test_what_is_no_picture_is_refused(picture, max_rank, said):
+def test_what_is_no_picture_is_refused(matrix, settings, said):
     with pytest.raises(ValueError) as error:
-        em.teaching.RankExplorer(picture, max_rank=max_rank)
+        em.teaching.RankExplorer(matrix, **settings)
     assert said in str(error.value)
 
 
