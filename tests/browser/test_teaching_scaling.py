@@ -10,7 +10,24 @@ import endmember as em
 
 READ_COLORS = r"""figure => [...figure.querySelectorAll('.dot')].map(
   dot => getComputedStyle(dot).fill.match(/\d+/g).slice(0, 3).map(Number))"""
+READ_BUTTON = r"""button => {
+  const context = new OffscreenCanvas(1, 1).getContext("2d");
+  const style = getComputedStyle(button);
+  return [style.color, style.backgroundColor].map(color => {
+    context.fillStyle = color;
+    context.fillRect(0, 0, 1, 1);
+    return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  });
+}"""
 ORANGE = [213, 94, 0]
+
+
+def contrast(one, other):
+    """How much brighter one colour is than another, by WCAG 2.2."""
+    parts = np.array([one, other]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    low, high = np.sort(linear @ [0.2126, 0.7152, 0.0722])
+    return (high + 0.05) / (low + 0.05)
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +111,14 @@ def test_a_saved_page_follows_switch_dose_rank_and_menu(open_page, tmp_path, exp
     page.choose("unscaled")
     page.check("none", 0.3, 3, "all")
     page.page.screenshot(path=shots / "scaling.png", full_page=True)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_pressed_button_can_be_read(open_page, tmp_path, explorer, theme, shots):
+    page = ScalingPage(show_saved(open_page, tmp_path, explorer, color_scheme=theme), explorer)
+    page.choose("biwhitened")
+    page.page.mouse.move(5, 5)
+    page.page.wait_for_timeout(400)
+    text, paper = page.page.locator("button.mod-active").evaluate(READ_BUTTON)
+    assert contrast(text, paper) > 4.5  # WCAG 2.2, 1.4.3
+    page.page.screenshot(path=shots / f"scaling-{theme}.png", full_page=True)
