@@ -2,12 +2,15 @@
 
 from itertools import combinations
 
+import ipywidgets as ipw
 import numpy as np
 import pytest
+import traitlets as tl
 from hypothesis import given
 from hypothesis import strategies as st
 
 import endmember as em
+from endmember.widgets.teaching.play import PlayButton
 from endmember.widgets.teaching.simplex_state import (
     NOTHING,
     OTHERS,
@@ -143,6 +146,13 @@ def test_the_map_shows_three_corners_and_words_name_the_swap(state):
 # the view
 
 
+def test_a_button_plays_a_slider_of_whole_numbers_alone():
+    with pytest.raises(TypeError, match="slider is Label; pass an IntSlider"):
+        PlayButton(ipw.Label())
+    with pytest.raises(tl.TraitError, match="interval"):
+        PlayButton(ipw.IntSlider(), interval=0)
+
+
 def test_controls_and_state_follow_each_other(player, state):
     player.purity.value = 0.8
     player.outliers.value = True
@@ -151,7 +161,8 @@ def test_controls_and_state_follow_each_other(player, state):
     assert (state.purity, state.outliers, state.compared, state.step) == (0.8, True, "VCA", 2)
     state.purity, state.step = 0.6, 1
     assert (player.purity.value, player.step.value) == (0.6, 1)
-    assert player.play.max == player.step.max == state.n_steps
+    assert player.play.slider is player.step
+    assert player.step.max == state.n_steps
 
 
 @pytest.mark.parametrize(("purity", "outliers", "step"), [(1.0, False, 0), (0.8, True, 3)])
@@ -208,5 +219,5 @@ def test_bad_settings_are_refused(settings, message):
 
 
 def test_a_purity_that_was_not_made_is_refused(state):
-    with pytest.raises(Exception, match=r"purity is 0.7; choose one of \[1.0, 0.8, 0.6\]"):
+    with pytest.raises(tl.TraitError, match=r"purity is 0.7; choose one of \[1.0, 0.8, 0.6\]"):
         state.purity = 0.7

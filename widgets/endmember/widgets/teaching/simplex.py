@@ -9,12 +9,12 @@ import traitlets as tl
 from endmember.widgets.map_view import MapView
 from endmember.widgets.message import Message
 from endmember.widgets.palette import ORANGE
+from endmember.widgets.teaching.play import PlayButton
 from endmember.widgets.teaching.simplex_plots import CLOUD, CloudPlot, TracePlot
 from endmember.widgets.teaching.simplex_state import NOTHING, OTHERS, PURITIES, SimplexState
 from endmember.widgets.teaching.steps import Steps
 
 GREYS = ["#dedede", "#b4b4b4", "#8c8c8c"]  # of the map: which spectrum a pixel holds most of
-MILLISECONDS = 700  # from one step to the next
 WRAPPED = {"flex_flow": "row wrap", "grid_gap": "4px 24px", "align_items": "flex-start"}
 
 
@@ -38,7 +38,7 @@ class SimplexPlayer(ipw.VBox):
     purity, outliers, compared, step : SelectionSlider, Checkbox, ToggleButtons, IntSlider
         The largest share of a spectrum in any pixel, whether some pixels have a spike, whose
         triangle is shown beside, and how many swaps were made.
-    play : ipywidgets.Play
+    play : PlayButton
         Moves the slider of swaps.
     map : MapView
         Which spectrum every pixel holds most of, and the pixels at the corners.
@@ -103,8 +103,7 @@ class SimplexPlayer(ipw.VBox):
         self.step = ipw.IntSlider(
             0, min=0, max=state.n_steps, description="swaps", style=wide, layout={"width": "400px"}
         )
-        self.play = ipw.Play(min=0, max=state.n_steps, interval=MILLISECONDS)
-        ipw.jslink((self.play, "value"), (self.step, "value"))
+        self.play = PlayButton(self.step)
         for name in (*CLOUD, "compared", "step"):
             tl.link((state, name), (getattr(self, name), "value"))
 
