@@ -14,7 +14,7 @@ from endmember.widgets.teaching.ambiguity_plots import DIGITS, SlidePlot, Turned
 from endmember.widgets.teaching.ambiguity_state import POSITIONS, AmbiguityState
 from endmember.widgets.teaching.steps import Steps
 
-WRAPPED = {"flex_flow": "row wrap", "grid_gap": "4px 20px"}
+WRAPPED = {"flex_flow": "row wrap", "grid_gap": "4px 12px"}
 GOOD = "both factors are non-negative"
 
 
@@ -98,7 +98,7 @@ class AmbiguityExplorer(ipw.VBox):
             "shape": image.navigation_shape,
             "pixel_size": length_scale(image.navigation_axes[-1]),
             "tools": ["point"],
-            "layout": {"flex": "1 1 280px", "min_width": "0", "max_width": "400px"},
+            "layout": {"flex": "1 1 210px", "min_width": "0", "max_width": "400px"},
         }
         self.turned_map = MapView(**own)
         self.other_map = MapView(colors="diverging", **own)
@@ -143,7 +143,7 @@ def _words(turned, name, other):
     faults = [f"{spectrum:.1%} of the spectrum of {name}"] * (spectrum > 0)
     faults += [f"{abundance:.1%} of the map of {other}"] * (abundance > 0)
     verdict = f"<b>below zero: {escape(' and '.join(faults))}</b>" if faults else GOOD
-    return (
-        f"{escape(done)}; {verdict}.<br>misfit {turned.misfit:.6f}; no count of the model moves by "
-        f"more than {turned.change:.0e} of the highest."
-    )
+    said = f"{escape(done)}; {verdict}.<br>misfit {turned.misfit:.6f}"
+    if turned.change:
+        said += f"; no count of the model moves by more than {turned.change:.0e} of the highest"
+    return f"{said}."
