@@ -57,7 +57,7 @@ class Cloud(bq.Figure):
                 scales=scales,
                 colors=[colors[k]],
                 default_size=14,
-                default_opacities=[0.8],
+                opacities=[0.8],
                 labels=[names[k]],
                 display_legend=True,
             )

@@ -126,7 +126,7 @@ class DoseTuner(ipw.VBox):
         color = bq.ColorScale(min=0, max=max(1, state.n_clusters - 1), colors=self.colors)
         self.dots = bq.Scatter(
             x=[0.0], y=[0.0], color=[0], scales={"x": x, "y": y, "color": color},
-            default_size=8, default_opacities=[0.5],
+            default_size=8, opacities=[0.6],
         )  # fmt: skip
         self.rays, self.held_rays = self._ratio_lines({"x": x, "y": y})
         labels = (f"{below} counts", f"{above} counts")
