@@ -94,7 +94,7 @@ class RegressionExplorer(ipw.VBox):
         state = self.state
         self.window = _buttons(state.windows, "fit in")
         self.without = _buttons(state.choices, "leave out")
-        self.coefficient = _buttons([*state.names, SUM], "coefficient of")
+        self.coefficient = _buttons([*state.names, SUM], "map of")
         tl.link((state, "window"), (self.window, "value"))
         tl.link((state, "without"), (self.without, "value"))
         self.code = CodeField()
@@ -258,7 +258,7 @@ def _buttons(options, description):
     return ipw.ToggleButtons(
         options=list(options),
         description=description,
-        style={"description_width": "92px", "button_width": "auto"},
+        style={"description_width": "72px", "button_width": "auto"},
         layout={"display": "flex", "width": "auto", "overflow": "visible"},
     )
 
