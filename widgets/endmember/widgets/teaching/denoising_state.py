@@ -107,7 +107,7 @@ class DenoisingState(tl.HasTraits):
     >>> scene = em.teaching.doped_portraits(40)
     >>> state = DenoisingState(scene, (398, 412), "N")
     >>> state.rank = 5
-    >>> bool(state.error[4] < state.raw_error / 2), bool(state.bias[4] < -0.7 * state.signal)
+    >>> bool(state.error[4] < 0.7 * state.raw_error), bool(state.lost[4] > 70)
     (True, True)
     """
 
