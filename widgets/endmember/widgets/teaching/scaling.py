@@ -116,16 +116,21 @@ class ScalingExplorer(ipw.VBox):
         lefts = [[[f.residuals[kind] for kind in RESIDUALS] for f in row] for row in state.rows()]
         every = [*fit, "residual", "rank"]
         drive(self.map, "values", np.array(lefts), by=every, digits=DIGITS)
-        drive(self.map, "limits", _limits(np.array(lefts)), by=every[1:])
+        drive(self.map, "limits", _limits(np.array(lefts)), by=every)
         said = [[f"rank {r}: what it leaves in {where}" for r in ranks] for where in KINDS]
         drive(self.map, "caption", said, by=["residual", "rank"])
 
 
 def _limits(lefts):
-    """Return the ends of the colours by dose, residual and rank: the same for all scalings."""
-    shown = np.moveaxis(lefts, 0, -1)
-    shown = shown.reshape(*shown.shape[:3], -1)
+    """Return the ends of the colours by scaling, dose, residual and rank.
+
+    They are the same for both scalings that make noise 1; unscaled, noise is larger and has its
+    own.
+    """
+    shown = lefts.reshape(*lefts.shape[:4], -1)
     tops = np.maximum(LOWEST_CEILING, np.nanquantile(shown, 0.99, axis=-1))
+    is_even = np.array([weighting != "none" for weighting in NAMES])
+    tops[is_even] = tops[is_even].max(axis=0)
     pairs = np.stack([np.zeros_like(tops), tops], axis=-1)
-    pairs[:, RESIDUALS.index("all")] = EVEN
+    pairs[:, :, RESIDUALS.index("all")] = EVEN
     return pairs.round(3).tolist()

@@ -20,11 +20,10 @@ class ScreePlot(Plot):
     """The first eigenvalues of a fit, orange where they stand above the edge of even noise."""
 
     def __init__(self, state):
-        self._screes = [[fit.scree[:N_SHOWN] for fit in row] for row in state.rows()]
         self._edges = state.every("edge")
         self._above = state.every("n_above")
-        least = min(scree.size for row in self._screes for scree in row)
-        self._screes = np.array([[scree[:least] for scree in row] for row in self._screes])
+        least = min(N_SHOWN, *(fit.scree.size for row in state.rows() for fit in row))
+        self._screes = np.array([[fit.scree[:least] for fit in row] for row in state.rows()])
         low, high = 0.7 * self._screes.min(), 1.5 * self._screes.max()
         x = bq.LinearScale(min=0.3, max=least + 0.7, allow_padding=False)
         y = bq.LogScale(min=float(low), max=float(high), allow_padding=False)
