@@ -119,7 +119,7 @@ class AmbiguityExplorer(ipw.VBox):
             tops = values[..., k][:, inside].max(axis=(1, 2))
             ends = [[-top if k else 0.0, top] for top in tops.tolist()]
             steps.drive(view, "limits", ends, by=["turn"])
-            words = "abundance of {}" + (", below zero in blue" if k else "")
+            words = "abundance of {}" + (" (blue: < 0)" if k else "")
             steps.drive(
                 view, "caption", [words.format(pair[k]) for pair in self._pairs], by=both[:1]
             )
