@@ -24,7 +24,8 @@ def explorer():
 
 
 @pytest.fixture
-def page(explorer, open_page, tmp_path):
+def saved(explorer, open_page, tmp_path):
+    """A page that holds all it needs."""
     page = show_saved(open_page, tmp_path, explorer).page
     page.locator(".endmember-reading td").first.wait_for()
     page.locator(".bqplot.figure path.line").first.wait_for(state="attached")
@@ -89,7 +90,8 @@ def page_tops(explorer):
     return next(d.values for d in explorer.steps.driven if d.target is scale and d.trait == "max")
 
 
-def test_it_follows_buttons_and_pointer_without_a_kernel(page, explorer, shots):
+def test_it_follows_buttons_and_pointer_without_a_kernel(saved, explorer, shots):
+    page = saved
     check(page, explorer, "Plasmons", "nothing", (4, 8))
     MapPage(page, COEFFICIENTS).point_at(2, 32, SHAPE)  # whichever of the maps is pointed at
     check(page, explorer, "Plasmons", "nothing", (2, 32))
@@ -101,7 +103,8 @@ def test_it_follows_buttons_and_pointer_without_a_kernel(page, explorer, shots):
     check(page, explorer, "Chemistry", "BiFeO3", (5, 45))
 
 
-def test_the_maps_are_those_of_the_state(page, explorer):
+def test_the_maps_are_those_of_the_state(saved, explorer):
+    page = saved
     choose(page, "La0.7Sr0.3MnO3", group=2)
     page.wait_for_timeout(300)
     view = MapPage(page, COEFFICIENTS)
@@ -114,7 +117,8 @@ def test_the_maps_are_those_of_the_state(page, explorer):
     assert np.abs(shades - expected).max() <= 2
 
 
-def test_the_keyboard_moves_the_pixel_in_all_maps(page, explorer):
+def test_the_keyboard_moves_the_pixel_in_all_maps(saved, explorer):
+    page = saved
     stage = MapPage(page, RESIDUAL).stage
     stage.focus()
     MapPage(page, RESIDUAL).press("ArrowRight", "ArrowRight", "ArrowUp")
@@ -128,3 +132,23 @@ def test_it_fits_a_narrow_screen_in_both_themes(explorer, open_page, tmp_path, t
     page.locator(".endmember-reading td").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     page.screenshot(path=shots / f"regression-{theme}-400.png", full_page=True)
+
+
+MAKE = f"""
+import endmember as em
+
+scene = em.datasets.load("oxide_interface", shape={SHAPE})
+explorer = em.teaching.RegressionExplorer(
+    scene.image, scene.references, names=scene.names[:3]
+)
+explorer.state.pixel = (4, 8)
+explorer
+"""
+
+
+def test_beside_a_kernel_hands_and_python_move_the_same(lab, page, explorer):
+    lab.run(page, MAKE, "explorer.state.window = 'Chemistry'")
+    page.locator(".endmember-reading td").first.wait_for(timeout=60_000)
+    check(page, explorer, "Chemistry", "nothing", (4, 8))
+    MapPage(page, COEFFICIENTS).point_at(2, 32, SHAPE)
+    check(page, explorer, "Chemistry", "nothing", (2, 32))

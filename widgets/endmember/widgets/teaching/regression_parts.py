@@ -107,7 +107,7 @@ class Chi2Plot(bq.Figure):
                 ),
                 bq.Axis(scale=y, label="pixels", side="left", label_offset="3.3em", **plain),
             ],
-            fig_margin={"top": 12, "bottom": 48, "left": 60, "right": 8},
+            fig_margin={"top": 12, "bottom": 48, "left": 60, "right": 16},
             layout={"width": "auto", "height": "210px"},
         )
         self.add_class("endmember-figure")
