@@ -14,7 +14,7 @@ GREEN = "#009e73"  # the truth
 CLOUD = ["purity", "outliers"]  # the controls that a cloud depends on
 DIGITS = 4  # of places in the plane
 ROOM, HEADROOM = 1.25, 1.12  # around the clouds, for names outside the corners; above the trace
-AWAY = 1.3  # of the distance from the centre to a corner: where its name stands
+AWAY = 1.4  # of the distance from the centre to a corner: where its name stands
 CLOSED = [0, 1, 2, 0]  # a triangle ends where it began
 
 

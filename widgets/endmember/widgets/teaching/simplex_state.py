@@ -19,7 +19,7 @@ from endmember.core.vca import VCA
 from endmember.datasets.registry import load
 from endmember.datasets.settings import as_count
 
-PURITIES = (1.0, 0.9, 0.85, 0.8, 0.7, 0.6)
+PURITIES = (1.0, 0.9, 0.8, 0.7, 0.6)
 NOTHING = "nothing"
 OTHERS = {
     "NFINDR": lambda: NFINDR(3),
@@ -146,7 +146,7 @@ class SimplexState(tl.HasTraits):
 
     Parameters
     ----------
-    purities : sequence of float, default=(1, 0.9, 0.85, 0.8, 0.7, 0.6)
+    purities : sequence of float, default=(1, 0.9, 0.8, 0.7, 0.6)
         Largest shares of a spectrum in any pixel, the first one the largest.
     shape : tuple of int, default=(24, 24)
         Rows and columns of the map, 64 to 4096 pixels; a page holds all of them.
