@@ -177,7 +177,8 @@ class ScalingState:
                 pca.fit(image.spectra)
         except ValueError as error:
             raise ValueError(f"shares hold {share:g}, which cannot be scaled: {error}") from error
-        shape = np.count_nonzero(pca.pixel_scale_), np.count_nonzero(pca.channel_scale_)
+        n_pixels = int(np.count_nonzero(pca.pixel_scale_))
+        shape = n_pixels, int(np.count_nonzero(pca.channel_scale_))
         scree = pca.scree_[: min(shape)]
         scree = scree[scree > ZERO * scree[0]]
         edge = noise_edge(*shape)
@@ -214,9 +215,13 @@ def _left(pca, scores, norms, rank, kind):
     return left
 
 
+def _is_number(value):
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def _checked_shares(shares):
     shares = list(shares)
-    is_share = [isinstance(s, Real) and not isinstance(s, bool) and 0 < s <= 1 for s in shares]
+    is_share = [_is_number(s) and 0 < float(s) <= 1 for s in shares]
     if not shares or not all(is_share) or len(set(shares)) < len(shares):
         raise ValueError(f"shares are {shares}; give different numbers above 0, up to 1.")
     return [float(share) for share in shares]
