@@ -97,10 +97,9 @@ def find_spikes(image, *, gain=1.0):
     Examples
     --------
     >>> import numpy as np, endmember as em
-    >>> from endmember.core.spikes import find_spikes
     >>> counts = np.random.default_rng(0).poisson(5.0, size=(16, 16, 64))
     >>> counts[3, 4, 50] = 200
-    >>> spikes = find_spikes(em.SpectrumImage(counts))
+    >>> spikes = em.find_spikes(em.SpectrumImage(counts))
     >>> spikes.pixels.tolist(), spikes.channels.tolist()
     ([[3, 4]], [50])
     """
