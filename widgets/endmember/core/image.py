@@ -461,9 +461,9 @@ class SpectrumImage:
         counts : array_like, scipy.sparse array or dask array
             Counts of the shape of the present ones.
         code : str, optional
-            The expression that makes them, for :attr:`code`.
+            The expression that makes them, for `code`.
         done : dict, optional
-            ``name`` and ``parameters`` of what made them, for :attr:`steps`.
+            ``name`` and ``parameters`` of what made them, for `steps`.
         """
         done = parts.done("with_counts") if done is None else done
         image = self._with(counts, "with_counts(counts)", done)

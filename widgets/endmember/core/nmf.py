@@ -183,7 +183,9 @@ class NMF(CountsEstimator):
         self.callback = callback
 
     def partial_fit(self, X, y=None):
-        """Learn from one block of pixels, and forget its counts [6]_.
+        """Learn from one block of pixels, and forget its counts.
+
+        This is online learning, reference 6 of the class.
 
         A block that was seen before replaces what it said then: a few passes over all blocks lead
         close to what ``fit`` finds in all pixels at once. Kept for every block are its hash and,

@@ -40,7 +40,7 @@ class Record:
         What random work began from. None where there is none, or where the caller handed in a
         generator, whose state is not known afterwards.
     data : dict
-        ``sha256`` of the counts that the estimator was given (see :class:`Fingerprint`), and their
+        ``sha256`` of the counts that the estimator was given (see ``Fingerprint``), and their
         ``shape``: those that are visible, after all `steps`.
     versions : dict
         Of Python and of the libraries that did the work.

@@ -87,7 +87,7 @@ class Scene:
         return [*super().__dir__(), *self.truth]
 
     def call_as(self, settings):
-        """Name the settings that :attr:`code` spells out; the others are at their defaults."""
+        """Name the settings that `code` spells out; the others are at their defaults."""
         spelled = "".join(f", {key}={value!r}" for key, value in settings.items())
         self.code = f'em.datasets.load("{self.name}"{spelled})'
         if isinstance(self.image, SpectrumImage):

@@ -267,7 +267,7 @@ class BrowserState(tl.HasTraits):
         return markers_of(self.elements, self.axis, self.unit, self._signal_type)
 
     def factors(self):
-        """Return what a page needs to work the model out by itself; see :func:`pack_factors`.
+        """Return what a page needs to work the model out by itself; see ``pack_factors``.
 
         Scores are at most as high as steps made for the noise are fine for, too; a component for
         the offset, of that score everywhere, follows the others.
@@ -389,7 +389,7 @@ class BrowserState(tl.HasTraits):
         return self.regions.mask(self.regions.chosen) if self.regions.chosen else None
 
     def scatter_values(self):
-        """Return the density of the scatter of two components; see :func:`scatter_density`."""
+        """Return the density of the scatter of two components; see ``scatter_density``."""
         return scatter_density(*(self.maps[k] for k in self.scatter))
 
     def scatter_selection(self):

@@ -138,7 +138,7 @@ class RankState(tl.HasTraits):
     def measure(self):
         """Find how alike neighbouring pixels of all residuals are, on a thread of its own.
 
-        From now on this is done again for every other scaling; :attr:`alike` holds what was found.
+        From now on this is done again for every other scaling; `alike` holds what was found.
         """
         pca, self._is_measuring = self.pca, True
         with self.worker.lock:
@@ -155,7 +155,7 @@ class RankState(tl.HasTraits):
         return self.worker.wait(seconds) and self.votes.wait(seconds)
 
     def residual_words(self):
-        """Return what :attr:`alike` says of each residual and rank, in words."""
+        """Return what `alike` says of each residual and rank, in words."""
         return {
             kind: [
                 words_of(found, kind, further)

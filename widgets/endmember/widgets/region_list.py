@@ -117,7 +117,7 @@ class RegionList(tl.HasTraits):
         The counts, as they were calibrated and hidden last.
     regions : dict of str to dict
         What was kept: ``{"kind": "rectangle", "points": [[row, column], ...]}``, ``"lasso"``,
-        ``"line"``; or ``{"kind": "mask", "pixels": str}``, packed as :func:`pack_mask` does it.
+        ``"line"``; or ``{"kind": "mask", "pixels": str}``, packed as ``pack_mask`` does it.
     chosen : str
         Name of the one that is shown on every map; empty for none.
     lines : list of str, or dict of str to (float, float)
@@ -260,7 +260,7 @@ class RegionList(tl.HasTraits):
         return mask_of(region, self.shape).reshape(self.navigation_shape)
 
     def save_masks(self, path):
-        """Write all masks into a file ``.npz``, which :func:`numpy.load` reads, by name."""
+        """Write all masks into a file ``.npz``, which ``numpy.load`` reads, by name."""
         path = checked_file(path, ".npz")
         path.write_bytes(self.masks_file())
         return path
