@@ -97,6 +97,7 @@ class AmbiguityExplorer(ipw.VBox):
         own = {
             "shape": image.navigation_shape,
             "pixel_size": length_scale(image.navigation_axes[-1]),
+            "pixel": tuple(n // 2 for n in image.navigation_shape),
             "tools": ["point"],
             "layout": {"flex": "1 1 210px", "min_width": "0", "max_width": "400px"},
         }
