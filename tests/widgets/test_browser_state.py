@@ -5,12 +5,13 @@ import json
 import pickle
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 import traitlets as tl
 from sklearn import decomposition
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import endmember as em
 from endmember.widgets.browser_sources import MOST
@@ -308,6 +309,20 @@ def test_a_signal_of_renamed_results_is_read_too(image):
     state = BrowserState(Signal(), small)
     np.testing.assert_array_equal(state.components, Learnt.components.T)
     np.testing.assert_array_equal(state.maps[:, 1, 2], Learnt.scores[5])
+
+
+@pytest.mark.parametrize("is_decomposed", [False, True])
+def test_intervals_of_a_posterior_are_bands(is_decomposed):
+    image = em.datasets.load("mixture", shape=(6, 6), dose=20).image
+    model = em.BayesianUnmixing(2, n_samples=200, n_burn=100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(image)
+        result = em.decompose(image, model) if is_decomposed else model
+        state = BrowserState(result, image)
+    np.testing.assert_array_equal(state.bands, model.components_interval_)
+    state.flip(1)
+    np.testing.assert_array_equal(state.bands[0][1], -model.components_interval_[1, 1])
 
 
 def test_a_bootstrap_brings_bands_and_errors():

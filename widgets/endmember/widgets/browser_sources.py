@@ -138,7 +138,9 @@ def _of_estimator(estimator, image, what):
             "nothing, ones = np.zeros((1, maps.shape[-1])), np.eye(maps.shape[-1])",
             "components = estimator.inverse_transform(ones) - estimator.inverse_transform(nothing)",
         )
-    return Found(name, np.asarray(components, float), _as_maps(image, scores), offset, lines=lines)
+    components, maps = np.asarray(components, float), _as_maps(image, scores)
+    low, high = _interval_of(estimator)
+    return Found(name, components, maps, offset, low, high, lines=lines)
 
 
 def _of_decomposition(result, image, what):
@@ -146,8 +148,14 @@ def _of_decomposition(result, image, what):
     _check_channels(n_channels, image.n_channels, what)
     _check_rows(len(result.scores), image.n_pixels, what)
     maps, lines = _as_maps(image, result.scores), _lines_of(result.estimator, image)
-    name = type(result.estimator).__name__
-    return Found(name, result.components, maps, np.zeros(n_channels), lines=lines)
+    name, offset = type(result.estimator).__name__, np.zeros(n_channels)
+    low, high = _interval_of(result.estimator)
+    return Found(name, result.components, maps, offset, low, high, lines=lines)
+
+
+def _interval_of(estimator):
+    """Return both ends of the intervals of the spectra, None where the estimator has none."""
+    return getattr(estimator, "components_interval_", (None, None))
 
 
 def _of_bootstrap(result, image, what):
