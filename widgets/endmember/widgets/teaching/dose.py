@@ -187,7 +187,7 @@ class DoseTuner(ipw.VBox):
             drive(mark, "y", values, by=["ordered"])
         for mark in (self.held_rays, self.held_out):
             drive(mark, "visible", [False, True], by=["held"])
-        words = self._of_all(lambda *at: [self._said(*at, held) for held in (False, True)])
+        words = self._of_all(lambda i, a: [self._said(i, a, held) for held in (False, True)])
         drive(self.words, "value", words, by=[*BY, "held"])
 
     def _drive_scatter(self):
