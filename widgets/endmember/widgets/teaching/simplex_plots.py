@@ -14,7 +14,7 @@ GREEN = "#009e73"  # the truth
 CLOUD = ["purity", "outliers"]  # the controls that a cloud depends on
 DIGITS = 4  # of places in the plane
 ROOM, HEADROOM = 1.25, 1.12  # around the clouds, for names outside the corners; above the trace
-AWAY = 1.4  # of the distance from the centre to a corner: where its name stands
+AWAY = 1.15  # of the distance from the centre to a corner: where its name stands
 CLOSED = [0, 1, 2, 0]  # a triangle ends where it began
 
 
@@ -69,7 +69,7 @@ class CloudPlot(bq.Figure):
         self.compared = bq.Lines(colors=[BLUE], labels=[NOTHING], **legend, **nothing)
         x, y = (centre + AWAY * (endmembers - centre)).T
         look = {"default_size": 13, "font_weight": "normal", "align": "middle"}
-        text = self._state.names
+        text = [str(k + 1) for k in range(len(endmembers))]
         self.names = bq.Label(x=x, y=y, text=text, colors=[GREY], scales=self.scales, **look)
         return [self.held, self.truth, self.compared, self.names]
 
