@@ -31,6 +31,7 @@ MATHJAX = [  # what formulae need of its 24 MB
     "startup.js",
     "core.js",
     "input/tex-base.js",
+    "input/tex/extensions/ams.js",
     "output/chtml.js",
     "output/chtml/fonts/tex.js",
     "output/chtml/fonts/woff-v2",
@@ -79,7 +80,10 @@ def _set_look(app, config):
     config.html_favicon = config.html_logo = str(HERE / "images" / "icon.svg")
     config.html_css_files.append("look.css")
     config.mathjax_path = "mathjax/startup.js"
-    config.mathjax3_config = {"loader": {"load": ["input/tex-base", "output/chtml"]}}
+    config.mathjax3_config = {
+        "loader": {"load": ["input/tex-base", "[tex]/ams", "output/chtml"]},
+        "tex": {"packages": {"[+]": ["ams"]}},
+    }
 
 
 def _set_launch_button(app, config):
