@@ -11,6 +11,7 @@ import re
 from dataclasses import is_dataclass
 from functools import cached_property
 from importlib import import_module
+from urllib.parse import quote
 
 import numpydoc.numpydoc
 from docutils import nodes
@@ -24,6 +25,8 @@ SHORT = "em"
 PUBLIC = ("", "datasets", "metrics", "teaching")  # what stands behind `em.`; of the rest, names
 KEPT = "widgets"  # which has to be imported by its full name
 FOREIGN = re.compile(r"set_\w+_request")  # scikit-learn gives it to every estimator
+LABEL = re.compile(r"\bR[0-9a-f]{12}-")  # which numpydoc gives to the sources of a docstring
+SOURCE = re.compile(r"\bdoi:(10\.\d{4,}/\S+[^\s.,;])")
 LITERAL = re.compile(r"(``.*?``)")
 MARKUP = re.compile(r"(?<=\()\*(?=\w)|(?<=[A-Za-z0-9])_(?!\w)")  # (*shape, n_iter_
 
@@ -36,6 +39,8 @@ def setup(app):
     app.connect("autodoc-skip-member", _skip)
     app.connect("autodoc-process-signature", _without_fields)
     app.connect("doctree-read", _shorten_names)
+    app.connect("doctree-read", _number_sources)
+    app.connect("doctree-read", _link_sources)
     app.connect("missing-reference", _find_by_short_name)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -102,6 +107,28 @@ def _prefix(full):
     if room in PUBLIC:
         return ".".join(filter(None, [SHORT, room])) + "."
     return full if room == KEPT else ""
+
+
+def _number_sources(app, doctree):
+    """Call the sources of each docstring 1, 2, ... as it does; on a page they have longer names."""
+    for text in list(doctree.findall(nodes.Text)):
+        if LABEL.search(text):
+            text.parent.replace(text, nodes.Text(LABEL.sub("", text)))
+
+
+def _link_sources(app, doctree):
+    """Make links of the DOIs in docstrings."""
+    for description in doctree.findall(addnodes.desc_content):
+        for text in list(description.findall(nodes.Text)):
+            pieces = SOURCE.split(text)
+            if len(pieces) > 1 and not isinstance(text.parent, nodes.reference | nodes.literal):
+                pieces[1::2] = [_link(doi) for doi in pieces[1::2]]
+                pieces[::2] = [nodes.Text(words) for words in pieces[::2]]
+                text.parent.replace(text, pieces)
+
+
+def _link(doi):
+    return nodes.reference("", f"doi:{doi}", refuri=f"https://doi.org/{quote(doi, safe='/()')}")
 
 
 def _find_by_short_name(app, env, node, content):
