@@ -83,7 +83,7 @@ class KMeans(ClusterMixin, TransformerMixin, BaseEstimator):
     ----------
     .. [1] S. P. Lloyd, IEEE Trans. Inf. Theory 28 (1982) 129, doi:10.1109/TIT.1982.1056489.
     .. [2] D. Arthur and S. Vassilvitskii, Proc. 18th ACM-SIAM Symp. Discrete Algorithms (2007)
-       1027, doi:10.5555/1283383.1283494.
+       1027, https://dl.acm.org/doi/10.5555/1283383.1283494.
 
     Examples
     --------

@@ -140,7 +140,7 @@ class NMF(CountsEstimator):
     .. [5] V. Leplat, N. Gillis and A. M. S. Ang, IEEE Trans. Signal Processing 68 (2020) 3400,
        doi:10.1109/TSP.2020.2991801.
     .. [6] J. Mairal et al., J. Machine Learning Research 11 (2010) 19,
-       doi:10.5555/1756006.1756008.
+       https://jmlr.org/papers/v11/mairal10a.html.
 
     Examples
     --------

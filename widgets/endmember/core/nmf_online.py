@@ -62,7 +62,7 @@ class Online:
     References
     ----------
     .. [1] J. Mairal et al., J. Machine Learning Research 11 (2010) 19,
-       doi:10.5555/1756006.1756008.
+       https://jmlr.org/papers/v11/mairal10a.html.
     .. [2] J. A. Nelder and R. W. M. Wedderburn, J. Royal Statistical Society A 135 (1972) 370,
        doi:10.2307/2344614.
     .. [3] R. M. Neal and G. E. Hinton, in Learning in Graphical Models (1998) 355,
