@@ -17,6 +17,7 @@ from endmember.core.record import Record
 from endmember.core.sources import as_spectrum_image
 
 HEADINGS = ("component", "counts", "share", "highest at")
+CELL = "text-align:right;padding:0 .6em"
 
 
 class Signals(NamedTuple):
@@ -137,10 +138,10 @@ class Decomposition:
 
     def _repr_html_(self):
         rows = "".join(
-            "<tr>" + "".join(f"<td style='text-align:right'>{escape(cell)}</td>" for cell in row)
+            "<tr>" + "".join(f"<td style='{CELL}'>{escape(cell)}</td>" for cell in row)
             for row in self._facts()
         )
-        heads = "".join(f"<th>{escape(head)}</th>" for head in HEADINGS)
+        heads = "".join(f"<th style='{CELL}'>{escape(head)}</th>" for head in HEADINGS)
         return (
             f"<div class='endmember-decomposition'><div>{escape(repr(self)[1:-1])}</div>"
             f"<table><tr>{heads}</tr>{rows}</table></div>"
