@@ -1,6 +1,7 @@
 """What a result prints in a notebook is read on dark paper as well, in the book's own theme."""
 
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -45,5 +46,5 @@ def test_columns_of_a_decomposition_keep_apart(page, results):
         "e => { const r = new Range(); r.selectNodeContents(e); return r.getBoundingClientRect() }"
     )
     boxes = [cell.evaluate(texts) for cell in cells]
-    for left, right in zip(boxes, boxes[1:], strict=False):
+    for left, right in pairwise(boxes):
         assert right["left"] - left["right"] >= 12  # CSS pixels

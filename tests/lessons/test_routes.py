@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jupytext
 import pytest
+import rsciio
 
 import endmember as em
 
@@ -174,6 +175,14 @@ def test_two_days_are_eleven_to_twelve_hours_with_the_minutes_of_the_lessons():
         found = re.match(r"lesson (\d+): ", what)
         if found and int(found[1]) in LESSONS:
             assert minutes == minutes_of(LESSONS[int(found[1])])
+
+
+def test_every_file_ending_that_the_page_on_own_data_names_is_read():
+    section = prose_of(COURSE / "your-own-data.md").split("### From a file")[1].split("### ")[0]
+    named = re.findall(r"`\.(\w+)`", section.split("stand-in")[0])
+    known = {ending for plugin in rsciio.IO_PLUGINS for ending in plugin["file_extensions"]}
+    assert len(named) > 5
+    assert set(named) <= known
 
 
 def test_specimens_and_files_that_the_routes_name_are_there():
