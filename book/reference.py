@@ -25,6 +25,7 @@ SHORT = "em"
 PUBLIC = ("", "datasets", "metrics", "teaching")  # what stands behind `em.`; of the rest, names
 KEPT = "widgets"  # which has to be imported by its full name
 FOREIGN = re.compile(r"set_\w+_request")  # scikit-learn gives it to every estimator
+STRAIGHT = str.maketrans("“”‘’", "\"\"''")
 LABEL = re.compile(r"\bR[0-9a-f]{12}-")  # which numpydoc gives to the sources of a docstring
 SOURCE = re.compile(r"\bdoi:(10\.\d{4,}/\S+[^\s.,;])")
 LITERAL = re.compile(r"(``.*?``)")
@@ -39,6 +40,7 @@ def setup(app):
     app.connect("autodoc-skip-member", _skip)
     app.connect("autodoc-process-signature", _without_fields)
     app.connect("doctree-read", _shorten_names)
+    app.connect("doctree-read", _straighten_quotes)
     app.connect("doctree-read", _number_sources)
     app.connect("doctree-read", _link_sources)
     app.connect("missing-reference", _find_by_short_name)
@@ -107,6 +109,16 @@ def _prefix(full):
     if room in PUBLIC:
         return ".".join(filter(None, [SHORT, room])) + "."
     return full if room == KEPT else ""
+
+
+def _straighten_quotes(app, doctree):
+    """Leave quotes in the types of parameters as Python writes them."""
+    for description in doctree.findall(addnodes.desc_content):
+        for line in description.findall(
+            lambda node: isinstance(node, nodes.term | nodes.classifier)
+        ):
+            for text in list(line.findall(nodes.Text)):
+                text.parent.replace(text, nodes.Text(text.translate(STRAIGHT)))
 
 
 def _number_sources(app, doctree):

@@ -247,6 +247,12 @@ def test_pages_describe_what_is_our_own(built):
 
 
 @pytest.mark.slow
+def test_types_can_be_copied(built):
+    html = built["factorise"].read_text(encoding="utf-8")
+    assert '{"poisson", "gaussian"}, default="poisson"' in html.replace("&quot;", '"')
+
+
+@pytest.mark.slow
 def test_sources_are_numbered_and_linked(built):
     html = built["factorise"].read_text(encoding="utf-8")
     assert not re.search(r"R[0-9a-f]{12}-\d", re.sub(r'(id|href)="[^"]*"', "", html))
