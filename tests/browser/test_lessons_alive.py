@@ -125,3 +125,21 @@ def test_every_slider_and_switch_changes_what_is_shown(lesson):
             output.get_by_role("button", name=name, exact=True).first.click()
             lesson.mouse.move(2, 2)
             assert settled(output, lesson) != before, name
+
+
+@pytest.mark.parametrize("name", ["06-unmixing", "08-clusters"])
+def test_a_slow_machine_shows_every_widget(built_book, open_page, name):
+    """An eighth of this machine's speed: slow enough to outlast what widgets are given to start."""
+    page = open_page(f"{built_book['served']}/search.html")
+    page.wait_for_load_state("networkidle")
+    slowed = page.context.new_cdp_session(page)
+    slowed.send("Emulation.setCPUThrottlingRate", {"rate": 8})
+    page.goto(f"{built_book['served']}/{name}.html")
+    page.locator(WIDGETS).first.wait_for(timeout=90_000)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(5000)
+    slowed.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+    page.wait_for_timeout(2000)
+    assert page.locator(".jupyter-widgets").count() > 20
+    for stage in page.locator(f"{WIDGETS} .endmember-map .stage").all():
+        assert len(set(readings(page, stage))) == len(PLACES)

@@ -1,5 +1,8 @@
 // Unpack what this page holds, its state and its scripts, and show its widgets.
 (async () => {
+  // Widgets are given two seconds to start, which a page of many of them takes on a slow machine.
+  const within = AbortSignal.timeout.bind(AbortSignal);
+  AbortSignal.timeout = (time) => within(Math.max(time, 60_000));
   const notice = document.getElementById("notice");
   const unpack = async (text) => {
     const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
