@@ -3,6 +3,7 @@
 import sys
 import types
 import warnings
+from dataclasses import replace
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -190,6 +191,29 @@ def test_a_widget_can_show_every_answer_at_once_and_stop(sound):
         assert tuple(last[-1].report.rules) == tuple(RULES)[: tuple(RULES).index(rule)]
         assert last[-1].report.rank == 2 or rule == "gavish-donoho"
         assert "Yet to answer" in last[-1].report._repr_html_()
+
+
+def test_what_has_yet_to_answer_is_named_once_and_plainly(sound):
+    partial = replace(
+        em.rank_report(simulate(2), rules="spatial"), pending=("thinning", "restarts")
+    )
+    shown = partial._repr_html_()
+    assert "<p>Yet to answer: thinning, restarts.</p>" in shown
+    assert shown.count("Yet to answer") == 1
+
+
+def test_many_votes_for_one_rank_take_several_lines(sound):
+    report = em.rank_report(simulate(2))
+    shown = report._repr_html_()
+    picture = ElementTree.fromstring(shown[shown.index("<svg") : shown.index("</svg>") + 6])
+    below = [text for text in picture.iter("text") if float(text.get("y") or 0) > 240]
+    assert max(len(text.text) for text in below) <= 56  # characters, as wide as the picture
+    assert len(below) > len({rule.rank for rule in report.rules.values()})
+    heights = [float(text.get("y")) for text in below]
+    assert len(set(heights)) == len(heights)  # no line on top of another
+    assert max(heights) < float(picture.get("height")) - 8  # nor below the picture
+    words = " ".join(text.text for text in below)
+    assert all(rule.name in words for rule in report.rules.values() if rule.rank is not None)
 
 
 def test_within_a_long_rule_there_is_a_way_to_stop(sound):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from html import escape
+from textwrap import wrap
 
 import numpy as np
 
 WIDTH, HEIGHT, LEFT = 460, 220, 46  # of the picture's plot, in CSS pixels
 LINE, TICKS = 13, 16  # of the names below it, and of the numbers above them
+LONGEST = 56  # characters of names in one line, which a page 700 CSS pixels wide has room for
 SCREES = (("edge", "gavish-donoho", "elbow"), ("biwhitened",))  # of which the first that is there
 NAMES = ("Keenan-Kotula scaling", "biwhitened")
 MARKS = (
@@ -20,9 +22,7 @@ DASHES = ("", "stroke-dasharray='5 3'")
 def report_html(report):
     """Return the sentence, the warnings, the scree and the table of a report."""
     wrong = "".join(f"<li>{escape(text)}</li>" for text in report.warnings)
-    pending = (
-        f"<p>Yet to answer: {escape(', '.join(report.pending))}.</p>" if report.pending else ""
-    )
+    pending = ", ".join(report.pending)
     return (
         "<div class='endmember-rank-report'>"
         f"<p style='max-width:60em'><b>Rank {report.rank}</b>: {escape(report.sentence)}</p>"
@@ -47,7 +47,9 @@ def _row(rule, is_agreed):
     rank = f"<b>{rank}</b>" if is_agreed else rank
     asks = escape(rule.question) + (f"<br><i>{escape(rule.note)}</i>" if rule.note else "")
     cells = (escape(rule.name), rank, asks, escape(rule.misled_by), f"{rule.seconds:.2g}")
-    style = "text-align:left;vertical-align:top;max-width:26em;white-space:normal"
+    style = (
+        "text-align:left;vertical-align:top;max-width:26em;white-space:normal;padding-right:12px"
+    )
     return "<tr>" + "".join(f"<td style='{style}'>{cell}</td>" for cell in cells) + "</tr>"
 
 
@@ -145,14 +147,17 @@ class _Plot:
         ranks = {rule.rank for rule in report.rules.values() if rule.rank is not None}
         parts, y = [], HEIGHT + TICKS + LINE
         for rank in sorted(ranks, reverse=True):  # so that no line crosses a name
-            names = [rule.name for rule in report.rules.values() if rule.rank == rank]
+            names = ", ".join(r.name for r in report.rules.values() if r.rank == rank)
             anchor = "start" if rank <= self._n / 2 else "end"
             weight = "bold" if rank == report.rank else "normal"
             parts.append(
                 f"<line x1='{self.x(rank):.1f}' x2='{self.x(rank):.1f}' y1='{HEIGHT + TICKS}' "
                 f"y2='{y - 10}' stroke='currentColor' opacity='.3'/>"
-                f"<text x='{self.x(rank):.1f}' y='{y}' text-anchor='{anchor}' "
-                f"font-weight='{weight}'>{rank}: {escape(', '.join(names))}</text>"
             )
-            y += LINE
-        return "".join(parts), TICKS + LINE * len(ranks)
+            for words in wrap(f"{rank}: {names}", LONGEST, break_on_hyphens=False):
+                parts.append(
+                    f"<text x='{self.x(rank):.1f}' y='{y}' text-anchor='{anchor}' "
+                    f"font-weight='{weight}'>{escape(words)}</text>"
+                )
+                y += LINE
+        return "".join(parts), y - LINE - HEIGHT
