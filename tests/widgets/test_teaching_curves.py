@@ -20,6 +20,18 @@ def test_every_curve_has_its_name_values_and_colour():
     assert page_text(figure, title="curves")
 
 
+def test_logarithmic_axes_hold_the_curves_between_round_numbers():
+    x = np.array([60.0, 200, 2000])
+    figure = em.teaching.Curves(x, {"error": x**-0.5}, labels=("dose", "error"), is_log=True)
+    along, up = figure.axes
+    assert list(along.tick_values) == [100, 200, 500, 1000, 2000]
+    np.testing.assert_allclose(up.tick_values, [0.02, 0.05, 0.1])
+    assert up.scale.min < 2000**-0.5 < 60**-0.5 < up.scale.max
+    assert page_text(figure, title="curves")
+    with pytest.raises(ValueError, match="a logarithmic axis has no 0"):
+        em.teaching.Curves(x, {"error": [0, 1, 2]}, labels=("dose", "error"), is_log=True)
+
+
 @pytest.mark.parametrize(
     ("x", "values", "message"),
     [

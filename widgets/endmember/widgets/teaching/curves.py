@@ -10,6 +10,7 @@ import numpy as np
 from endmember.widgets.map_traits import label_colors
 
 MARGIN = {"top": 12, "bottom": 48, "left": 76, "right": 16}
+MARGIN_LOG = 1.25  # by which a logarithmic axis goes beyond its curves
 
 
 class Curves(bq.Figure):
@@ -23,11 +24,13 @@ class Curves(bq.Figure):
         Values by their names, which the legend shows.
     labels : tuple of str
         What stands along the x and the y axis, units included.
+    is_log : bool, default=False
+        Whether both axes are logarithmic, on which a power law is a straight line.
 
     Raises
     ------
     ValueError
-        Where lengths differ, or a number is not finite.
+        Where lengths differ, a number is not finite, or is not above 0 on a logarithmic axis.
 
     Examples
     --------
@@ -37,16 +40,18 @@ class Curves(bq.Figure):
     [['square']]
     """
 
-    def __init__(self, x, curves, *, labels):
+    def __init__(self, x, curves, *, labels, is_log=False):
         x = np.asarray(x, dtype=float)
         if x.ndim != 1 or x.size < 2 or any(not low < high for low, high in pairwise(x)):
             raise ValueError(f"x has shape {x.shape}; give two or more rising numbers.")
-        scales = {"x": bq.LinearScale(min=x[0], max=x[-1]), "y": bq.LinearScale()}
+        curves = {name: _checked(name, values, x.shape) for name, values in curves.items()}
+        scale = bq.LogScale if is_log else bq.LinearScale
+        scales = {"x": scale(min=x[0], max=x[-1]), "y": scale()}
         colors = label_colors(len(curves))
         marks = [
             bq.Lines(
                 x=x,
-                y=_checked(name, values, x.shape),
+                y=values,
                 scales=scales,
                 colors=[color],
                 labels=[name],
@@ -57,6 +62,9 @@ class Curves(bq.Figure):
         look = {"grid_lines": "none", "tick_format": "~g"}
         along = bq.Axis(scale=scales["x"], label=labels[0], label_offset="2.4em", **look)
         up = bq.Axis(scale=scales["y"], side="left", label=labels[1], label_offset="4.4em", **look)
+        if is_log:
+            _fit_log_axis(along, x)
+            _fit_log_axis(up, np.concatenate(list(curves.values())), MARGIN_LOG)
         super().__init__(
             marks=marks,
             axes=[along, up],
@@ -75,3 +83,14 @@ def _checked(name, values, shape):
             f"{name!r} has shape {values.shape}, but x has {shape}; give a finite number for each."
         )
     return values
+
+
+def _fit_log_axis(axis, values, margin=1.0):
+    """Let an axis hold some values, with 1, 2 and 5 times the powers of ten for ticks."""
+    if values.min() <= 0:
+        raise ValueError("a logarithmic axis has no 0; give numbers above it.")
+    low, high = values.min() / margin, values.max() * margin
+    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    ticks = np.outer(powers, [1, 2, 5]).ravel()
+    axis.scale.min, axis.scale.max = low, high
+    axis.tick_values = ticks[(ticks >= low) & (ticks <= high)]
