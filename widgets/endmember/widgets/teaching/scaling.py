@@ -64,7 +64,7 @@ class ScalingExplorer(ipw.VBox):
         self.map = MapView(
             shape=state.image.navigation_shape,
             pixel_size=length_scale(state.image.navigation_axes[-1]),
-            unit="noise = 1",
+            unit="× noise",
             tools=["point"],
             layout={"flex": "1 1 320px", "min_width": "0"},
         )
