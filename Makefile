@@ -4,7 +4,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
-LESSON := course/04-how-many-components.md
+LESSON := course/quickstart.md
 ARGS ?=
 
 .DEFAULT_GOAL := help

@@ -61,10 +61,23 @@ def test_pages_ask_for_nothing_elsewhere_and_log_no_error(book, open_page, name,
     page.screenshot(path=shots / f"book-{name}.png", full_page=True)
 
 
+def test_no_page_at_all_asks_for_anything_elsewhere(built_book, open_page):
+    html = ROOT / "build" / "jupyter-book" / "_build" / "html"
+    names = [path.relative_to(html).as_posix() for path in sorted(html.rglob("*.html"))]
+    names = [name for name in names if not name.startswith("_")]
+    assert len(names) > 30
+    for name in names:
+        page = open_page(f"{built_book['served']}/{name}", inside=built_book["served"])
+        page.wait_for_load_state("networkidle")
+        page.wait_for_timeout(800)
+        assert page.locator("h1").count(), name
+        page.context.close()
+
+
 def test_pages_and_what_they_share_stay_small(built_book):
     for folder in ("build/jupyter-book/_build/html", "build/sphinx/html"):
         html = ROOT / folder
-        for page in html.glob("*.html"):
+        for page in html.rglob("*.html"):
             assert page.stat().st_size < MOST_HTML
         shared = sum(p.stat().st_size for p in (html / "_static").rglob("*") if p.is_file())
         lesson = (html / LESSON).stat().st_size
@@ -224,7 +237,7 @@ def test_the_quiz_marks_and_remembers(book, open_page, shots):
 
 def test_solutions_are_hidden_until_they_are_asked_for(book, open_page):
     page = open_page(f"{book}/{LESSON}")
-    assert page.locator(".exercise").count() == page.locator(".solution").count() == 2
+    assert page.locator(".exercise").count() == page.locator(".solution").count() == 3
     answer = page.locator(".solution .output", has_text="component 4 is strongest at")
     page.locator(".solution.toggle-hidden").first.wait_for()
     assert not answer.is_visible()

@@ -40,11 +40,11 @@ def make_lab(tmp_path, stop_server):
         stop_server(server)
 
 
-def test_make_lab_prints_where_the_first_lesson_is_open(make_lab, page):
+def test_make_lab_prints_where_the_course_is_open(make_lab, page):
     address, seconds = make_lab
     print(f"\nmake lab, second start: address printed after {seconds:.1f} s")
-    assert "/lab/tree/course/04-how-many-components.md?token=" in address
+    assert "/lab/tree/course/quickstart.md?token=" in address
     assert seconds < 5
     page.goto(address)
     page.locator(".jp-Notebook").wait_for(timeout=60_000)  # a notebook, not a text editor
-    page.get_by_role("heading", name="How many components?").wait_for()
+    page.get_by_role("heading", name="Unmix a measured map in 45 minutes").wait_for()
