@@ -342,6 +342,17 @@ def test_labels_of_many_lines_stand_clear_of_each_other(browser):
         assert not ((np.abs(others[:, 0] - x) < 0.05 * 7.9) & (others[:, 1] == y)).any()
 
 
+def test_labels_on_the_right_stand_below_the_legend(browser):
+    browser.state.elements = ["O", "Fe", "Mg", "Cu", "Ni"]
+    plot = browser.spectra
+    top, n_curves = plot.tick_labels.y.max(), len(plot.lines)
+    is_right = plot.tick_labels.x > plot.axis.max() - 0.4 * np.ptp(plot.axis)
+    assert is_right.any()
+    # Of 200 pixels: 16 for each curve, and a frame.
+    assert (plot.tick_labels.y[is_right] <= top * (1 - 16 * n_curves / 200)).all()
+    assert (plot.tick_labels.y[~is_right] > 0.8 * top).all()
+
+
 def test_what_cannot_be_done_is_said_in_words(browser):
     browser.name.value = " "
     assert "name of component 0 is empty" in browser.message.value

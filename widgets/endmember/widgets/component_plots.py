@@ -14,6 +14,8 @@ FAINT = 0.8  # opacity of what is behind
 TOP = 1.06  # of the highest curve: room above
 LABELLED_TOP = 1.35  # and where labels stand there
 LABEL_SHARES = (0.95, 0.89, 0.83)  # of the height: labels of neighbours at different ones
+LEGEND_WIDTH = 0.4  # of the width of a narrow plot, on the right: labels stand below it there
+LEGEND_HEIGHTS = (0.1, 0.085)  # of the height of the plot: of its frame, and of each curve
 NEAR = 0.05  # of the width of the axis: nearer labels would overlap
 FAINTEST_LABEL = 0.5  # of the strongest line of a family: weaker ones are marked without a label
 
@@ -195,8 +197,17 @@ class ComponentPlot(CurvePlot):
             row = next((i for i, free in enumerate(is_free) if free), None)
             if row is not None:
                 taken[row].append(marker.position)
-                placed.append((marker, LABEL_SHARES[row] * self._y.max))
+                share = LABEL_SHARES[row] - self._legend_above(marker.position)
+                placed.append((marker, share * self._y.max))
         return [marker for marker, _ in placed], [height for _, height in placed]
+
+    def _legend_above(self, position):
+        """Return how much of the height the legend takes where a label would stand."""
+        low, high = _ends(self.axis)
+        if position < high - LEGEND_WIDTH * (high - low):
+            return 0.0
+        frame, row = LEGEND_HEIGHTS
+        return frame + row * sum(line.display_legend for line in self.lines)
 
     def _take_bands(self, bands, units):
         for k, band in enumerate(self.bands):
