@@ -553,3 +553,13 @@ def test_a_callback_sees_the_work_and_stops_it(solver):
 def test_settings_that_mean_nothing_are_refused(settings, message):
     with pytest.raises((ValueError, TypeError), match=message):
         em.PCA(2, **settings).fit(make_counts((60, 12)))
+
+
+def test_a_strong_blur_is_told_of():
+    """Counts smoothed along the axis have no bulk at all, and must not pass in silence."""
+    image = em.datasets.load("portrait_edges", shape=(40, 40)).image.rebin(channels=4)
+    counts = image.spectra.astype(float)
+    blurred = counts / 2 + (np.roll(counts, 1, axis=1) + np.roll(counts, -1, axis=1)) / 4
+    with pytest.warns(em.NoiseWarning, match="noise of neighbouring channels is correlated"):
+        pca = em.PCA(6).fit(blurred)
+    assert 0 < pca.noise_variance_ < 0.5

@@ -360,11 +360,15 @@ class PCA(CountsEstimator):
 def _bulk(found, scaling):
     """Return the variance of the noise over that expected, and how many components rise above it.
 
-    Noise of larger variance has a higher edge, so both are found together.
+    Noise of larger variance has a higher edge, so both are found together. What has no bulk, as
+    after a blur, has ever more of its values above the edge of the rest: the last look before most
+    of them are is taken then.
     """
     edge, variance, n_above = noise_edge(*scaling.shape), 1.0, None
     for _ in range(MOST_LOOKS):
         before, n_above = n_above, count_above(found.values / scaling.noise, edge * variance)
+        if before is not None and n_above > max(before, min(scaling.shape) // 2):
+            return variance, before
         variance = _bulk_variance(found, scaling, n_above)
         if n_above == before or np.isnan(variance):
             break
