@@ -15,6 +15,7 @@ from endmember.widgets.teaching.ambiguity_state import POSITIONS, AmbiguityState
 from endmember.widgets.teaching.steps import Steps
 
 WRAPPED = {"flex_flow": "row wrap", "grid_gap": "4px 12px"}
+BESIDE = {"flex": "1 1 290px", "min_width": "0"}
 GOOD = "both factors are non-negative"
 
 
@@ -83,8 +84,15 @@ class AmbiguityExplorer(ipw.VBox):
                 ipw.Box([self.which, self.slider], layout=WRAPPED),
                 self.words,
                 self.spectrum,
-                ipw.Box([self.turned_map, self.other_map, self.misfit_map], layout=WRAPPED),
-                ipw.Box([self.misfit, self.below], layout=WRAPPED),
+                ipw.Box(
+                    [
+                        self.turned_map,
+                        self.other_map,
+                        self.misfit_map,
+                        ipw.Box([self.misfit, self.below], layout={**WRAPPED, **BESIDE}),
+                    ],
+                    layout=WRAPPED,
+                ),
                 self.steps,
             ],
             layout={"max_width": "1000px"},
@@ -99,7 +107,7 @@ class AmbiguityExplorer(ipw.VBox):
             "pixel_size": length_scale(image.navigation_axes[-1]),
             "pixel": tuple(n // 2 for n in image.navigation_shape),
             "tools": ["point"],
-            "layout": {"flex": "1 1 210px", "min_width": "0", "max_width": "400px"},
+            "layout": {**BESIDE, "max_width": "340px"},
         }
         self.turned_map = MapView(**own)
         self.other_map = MapView(colors="diverging", **own)
