@@ -13,7 +13,7 @@ from endmember.widgets.teaching.simplex_state import NOTHING, OTHERS
 GREEN = "#009e73"  # the truth
 CLOUD = ["purity", "outliers"]  # the controls that a cloud depends on
 DIGITS = 4  # of places in the plane
-ROOM, HEADROOM = 1.25, 1.12  # around the clouds, for names outside the corners; above the trace
+ROOM, HEADROOM = 1.1, 1.12  # around clouds, triangles and the names of corners; above the trace
 AWAY = 1.15  # of the distance from the centre to a corner: where its name stands
 CLOSED = [0, 1, 2, 0]  # a triangle ends where it began
 
@@ -29,7 +29,9 @@ class CloudPlot(bq.Figure):
 
     def __init__(self, state):
         self._state = state
-        low, high = _square(np.concatenate([search.points for search in state.searches()]))
+        shown = [search.points for search in state.searches()]
+        shown += [corners for name in OTHERS for row in self._triangles(name) for corners in row]
+        low, high = _square(np.concatenate([*shown, self._places_of_names()]))
         self.scales = {
             name: bq.LinearScale(min=low[axis], max=high[axis], allow_padding=False)
             for axis, name in enumerate("xy")
@@ -49,7 +51,7 @@ class CloudPlot(bq.Figure):
         super().__init__(
             marks=marks,
             axes=axes,
-            legend_location="top-left",
+            legend_location="bottom-left",
             fig_margin={"top": 12, "bottom": 48, "left": 68, "right": 16},
             min_aspect_ratio=1,
             max_aspect_ratio=1,
@@ -58,7 +60,7 @@ class CloudPlot(bq.Figure):
         self.add_class("endmember-figure")
 
     def _make_triangles(self):
-        endmembers, centre = self._state.endmembers, self._state.endmembers.mean(axis=0)
+        endmembers = self._state.endmembers
         nothing = {"x": np.zeros(2), "y": np.zeros(2), "scales": self.scales}
         legend = {"display_legend": True, "stroke_width": 2}
         dashed = {"colors": [GREEN], "line_style": "dashed", "labels": ["endmembers"]}
@@ -67,11 +69,17 @@ class CloudPlot(bq.Figure):
         filled = {"fill": "inside", "fill_colors": [ORANGE], "fill_opacities": [0.12]}
         self.held = bq.Lines(colors=[ORANGE], labels=["held"], **filled, **legend, **nothing)
         self.compared = bq.Lines(colors=[BLUE], labels=[NOTHING], **legend, **nothing)
-        x, y = (centre + AWAY * (endmembers - centre)).T
+        x, y = self._places_of_names().T
         look = {"default_size": 13, "font_weight": "normal", "align": "middle"}
         text = [str(k + 1) for k in range(len(endmembers))]
         self.names = bq.Label(x=x, y=y, text=text, colors=[GREY], scales=self.scales, **look)
         return [self.held, self.truth, self.compared, self.names]
+
+    def _places_of_names(self):
+        """Return where the names of the endmembers stand, a little outside their corners."""
+        endmembers = self._state.endmembers
+        centre = endmembers.mean(axis=0)
+        return centre + AWAY * (endmembers - centre)
 
     def _make_dots(self):
         nothing = {"x": np.zeros(2), "y": np.zeros(2), "scales": self.scales}
