@@ -166,10 +166,11 @@ def _derive(section, name):
         )
     title, label = found["title"], f"{name}-exercise-{found['number']}"
     solution = NEXT_CELL.sub("", solutions[0])
-    return f"""## {title[0].upper()}{title[1:]}
+    return f"""## Exercise {found["number"]}: {title}
 
 ```{{exercise-start}}
 :label: {label}
+:nonumber:
 ```
 {task.rstrip()}
 

@@ -77,10 +77,11 @@ b = 2
 ```
 """
 BOXED = """\
-## What now?
+## Exercise {number}: what now?
 
 ```{{exercise-start}}
 :label: {label}
+:nonumber:
 ```
 
 What is twice {number}?

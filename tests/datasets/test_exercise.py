@@ -58,6 +58,7 @@ def test_right_answers_pass_in_whatever_form_they_come(truth, settings, right):
         (3.0, 0.05, 9.0, "its square: a variance"),
         (9.0, 0.05, 3.0, "its square root: a standard deviation"),
         (9.0, 0.05, 8.0, "too small"),
+        (0.95, 0.02, 0.90, "too small"),  # though its root is right
         (9.0, 0.05, 0.0, "too small"),
         (9.0, 0.05, np.nan, "1 of the numbers are NaN"),
         (True, None, 1, "expected True or False"),
@@ -160,6 +161,14 @@ def test_scores_say_when_square_labels_are_turned_over():
     scene = em.datasets.Scene("two", image, settings={}, formula="", labels=labels)
     assert "rows and columns are swapped" in str(scene.score(labels=labels.T))
     assert scene.score(labels=labels).hints == ()
+
+
+def test_a_result_on_its_image_is_read(scene):
+    result = em.decompose(scene.image, em.NMF(3, random_state=0))
+    score = scene.score(result)
+    np.testing.assert_allclose(score.angles, scene.score(result.components).angles)
+    assert (score.correlations > 0.98).all()
+    assert score.n_found == 3
 
 
 def test_scores_say_how_many_components_are_missing(scene):

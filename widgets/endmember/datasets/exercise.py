@@ -13,6 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from endmember.datasets.scene import Scene
 
 FWHM = 2 * np.sqrt(2 * np.log(2))  # of a Gaussian, in standard deviations
+FAR = 0.25  # of the truth
 FACTORS = {
     1e3: "1000 times the right number: is it in eV where keV are asked for, or in m for km?",
     1e-3: "a thousandth of the right number: is it in keV where eV are asked for?",
@@ -275,7 +276,8 @@ def _wrong_number(true, found, near, is_whole):
         for factor, hint in FACTORS.items():
             if near(true, found / factor):
                 return hint
-    if true > 0 and not near(true, 1.0):
+    is_far = abs(found - true) > FAR * abs(true)  # near 1 all powers are alike
+    if true > 0 and is_far:
         if near(true, 1 / found if found else np.inf):
             return "that is its inverse."
         if near(true, np.sqrt(abs(found))):

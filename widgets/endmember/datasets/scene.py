@@ -106,7 +106,7 @@ class Scene:
 
         Parameters
         ----------
-        result : estimator, HyperSpy signal or array, optional
+        result : estimator, Decomposition, HyperSpy signal or array, optional
             A fitted estimator with ``components_`` or ``labels_``; a signal after
             ``decomposition``; an array of spectra ``(n_components, n_channels)``, or one of labels.
         endmembers, abundances, labels : array_like, optional

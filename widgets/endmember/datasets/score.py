@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from endmember.core.decomposition import Decomposition
 from endmember.core.metrics import (
     adjusted_rand_index,
     correlation,
@@ -154,6 +155,9 @@ def _read(scene, result):
     """Find endmembers, abundances and labels in whatever was handed in."""
     if hasattr(result, "learning_results"):
         return _read_signal(result)
+    if isinstance(result, Decomposition):
+        maps = np.asarray(result.maps)
+        return {"endmembers": result.components, "abundances": maps.reshape(-1, maps.shape[-1])}
     if hasattr(result, "components_"):
         found = {"endmembers": np.asarray(result.components_)}
         if hasattr(result, "transform") and hasattr(scene.image, "spectra"):
