@@ -117,6 +117,19 @@ def test_the_maps_are_those_of_the_state(saved, explorer):
     assert np.abs(shades - expected).max() <= 2
 
 
+def test_the_sum_of_coefficients_is_seen_where_it_passes_one(saved, explorer):
+    page = saved
+    choose(page, "BiFeO3", group=1)
+    choose(page, "their sum", group=2)
+    page.wait_for_timeout(300)
+    view = MapPage(page, COEFFICIENTS)
+    bar = view.pixels(".bar canvas")[::-1, 0].tolist()
+    shades = np.array([bar.index(color) for color in view.pixels().reshape(-1, 4).tolist()])
+    shades = shades.reshape(SHAPE)
+    ferrite, manganite = shades[:, -8:], shades[:, 20:28]
+    assert np.median(manganite) + 20 < np.median(ferrite) < 255
+
+
 def test_the_keyboard_moves_the_pixel_in_all_maps(saved, explorer):
     page = saved
     stage = MapPage(page, RESIDUAL).stage

@@ -204,6 +204,16 @@ def test_the_page_holds_what_it_needs_of_every_pixel(explorer):
     np.testing.assert_allclose(shown(explorer.histogram.expected, "y"), expected, rtol=1e-5)
 
 
+def test_a_sum_above_one_is_not_lost_in_the_last_colour(explorer):
+    state, ends = explorer.state, explorer.coefficients.limits
+    assert tuple(explorer.steps.shown(explorer.coefficients, "limits")) == ends
+    explorer.coefficient.value = SUM
+    low, high = explorer.steps.shown(explorer.coefficients, "limits")
+    assert low == 0.0
+    thicker = np.median(np.nansum(state.coefficients("Plasmons", "BiFeO3"), axis=-1)[:, -8:])
+    assert ends[1] < thicker < high  # the ferrite, for which a thicker manganite stands in
+
+
 @pytest.mark.parametrize("high", [0.7, 1.0, 2.9, 31.0, 99.0, 1379.0, 9999.0])
 def test_ticks_are_round_and_end_near_the_top(high):
     ticks = four_ticks(high)

@@ -28,6 +28,7 @@ CHI2_LIMITS = (0.0, 5.0)  # where 1 is what noise alone leaves
 TALL = 0.99  # of the pixels whose counts fit in the plot: a spike would flatten all others
 TOP = 1.05  # of their height: room above
 HIGH = 1e9  # counts, above any plot
+BRIGHT = 99.5  # per cent of the pixels of a map are below its last colour
 TINY = 1e-9  # the least that a map of nothing reaches up to
 DIGITS = 3  # of what the page is told of a map or an error; no eye sees more,
 MODEL_DIGITS = 4  # and of a coefficient, which makes the model
@@ -107,8 +108,7 @@ class RegressionExplorer(ipw.VBox):
             "tools": ["point"],
         }
         self.coefficients, self.misfit, self.chi2 = (MapView(**shared) for _ in range(3))
-        largest = np.nanpercentile(np.nansum(self.state.coefficients(), axis=-1), 99.5)
-        self.coefficients.limits = (0.0, max(float(largest), TINY))
+        self.coefficients.limits = self._limits(self.state.coefficients())
         self.misfit.unit = "counts"
         self.chi2.limits = CHI2_LIMITS
         for view in (self.coefficients, self.misfit):
@@ -116,6 +116,11 @@ class RegressionExplorer(ipw.VBox):
             ipw.jslink((self.chi2, "pixel"), (view, "pixel"))
             tl.link((self.chi2, "pixel"), (view, "pixel"))
         tl.link((self.state, "pixel"), (self.chi2, "pixel"))
+
+    def _limits(self, *fits):
+        """Return the ends of a colour scale on which the sum of coefficients of no fit is flat."""
+        sums = [np.nansum(coefficients, axis=-1) for coefficients in fits]
+        return 0.0, max(TINY, *(float(np.nanpercentile(total, BRIGHT)) for total in sums))
 
     def _make_plots(self):
         image = self.state.image
@@ -178,6 +183,9 @@ class RegressionExplorer(ipw.VBox):
         by, drive = ["window", "without"], self.steps.drive
         coefficients = self._of_all_fits(self._layers)
         drive(self.coefficients, "values", coefficients, by=[*by, "coefficient"], digits=DIGITS)
+        every_fit = [fit for row in self._of_all_fits(self.state.coefficients) for fit in row]
+        ends = [self.coefficients.limits] * len(self.state.names) + [self._limits(*every_fit)]
+        drive(self.coefficients, "limits", ends, by=["coefficient"])
         for view, made in [(self.misfit, self.state.misfit), (self.chi2, self.state.chi2)]:
             drive(view, "values", self._of_all_fits(made), by=by, digits=DIGITS)
         for view, what in [
