@@ -18,6 +18,7 @@ from endmember.widgets.teaching.steps import Steps
 DIGITS = 3  # of what a page holds of a picture
 MOST_PIXELS = 128 * 128  # of a picture: a page holds it at every rank
 ROUNDING = 1e-12  # of the largest singular value: smaller ones are not known
+ROOM = 4.0  # times the norm of the picture: where the plot ends, so that words stand clear of it
 LOWEST = 1e-3  # of the norm of the picture: smaller norms stand at the foot of the plot
 SHARES = 0.5, 99.5  # per cent of a picture below black and below white
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -168,7 +169,7 @@ class NormPlot(bq.Figure):
         foot = 0.7 * min(float(norms.min()) for norms in norms_at_least)
         scales = {
             "x": bq.LinearScale(min=-0.3, max=state.max_rank + 0.3, allow_padding=False),
-            "y": bq.LogScale(min=foot, max=1.4 * whole, allow_padding=False),
+            "y": bq.LogScale(min=foot, max=ROOM * whole, allow_padding=False),
         }
         kinds = [
             (ORANGE, "Frobenius: √(σₖ₊₁² + σₖ₊₂² + …)", "solid"),
@@ -191,7 +192,7 @@ class NormPlot(bq.Figure):
             marks=[*lines, *(at for at, _ in self.marks_at)],
             axes=[
                 bq.Axis(scale=scales["x"], grid_lines="none", **across),
-                bq.Axis(scale=scales["y"], tick_values=_ticks(foot, 1.4 * whole), **up),
+                bq.Axis(scale=scales["y"], tick_values=_ticks(foot, ROOM * whole), **up),
             ],
             legend_location="top-right",
             fig_margin={"top": 12, "bottom": 48, "left": 60, "right": 16},
