@@ -70,7 +70,8 @@ def readings(page, stage):
     return found
 
 
-def test_every_map_tells_of_the_place_under_the_pointer(lesson):
+def check_maps(lesson):
+    """Every map tells of the place under the pointer."""
     stages = lesson.locator(f"{WIDGETS} .endmember-map .stage").all()
     assert stages
     for stage in stages:
@@ -93,8 +94,8 @@ def curves(page, output):
     return drawn
 
 
-def test_curves_follow_the_pointer(lesson):
-    """Of lesson 3 no spectra of pixels are shown: its widget is about eigenvalues."""
+def check_curves(lesson):
+    """Curves follow the pointer, but in lesson 3, whose widget is about eigenvalues."""
     outputs = lesson.locator(f"{WIDGETS}:has(.bqplot)").all()
     follow = [len(set(curves(lesson, output))) > 1 for output in outputs]
     assert any(follow) or "03-noise" in lesson.url
@@ -113,7 +114,8 @@ def drag(page, handle, base):
     page.mouse.move(2, 2)
 
 
-def test_every_slider_and_switch_changes_what_is_shown(lesson):
+def check_controls(lesson):
+    """Every slider and every switch changes what is shown."""
     for output in lesson.locator(WIDGETS).all():
         for slider in output.locator(".noUi-base:visible").all():
             before = settled(output, lesson)
@@ -125,6 +127,12 @@ def test_every_slider_and_switch_changes_what_is_shown(lesson):
             output.get_by_role("button", name=name, exact=True).first.click()
             lesson.mouse.move(2, 2)
             assert settled(output, lesson) != before, name
+
+
+def test_every_widget_of_a_lesson_answers_to_a_mouse(lesson):
+    check_maps(lesson)
+    check_curves(lesson)
+    check_controls(lesson)
 
 
 @pytest.mark.parametrize("name", ["06-unmixing", "08-clusters"])
