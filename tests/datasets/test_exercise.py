@@ -38,6 +38,12 @@ def test_right_answers_pass_in_whatever_form_they_come(truth, settings, right):
         assert str(verdict).startswith("Right: ")
 
 
+def test_a_verdict_does_not_repeat_a_whole_curve():
+    curve = np.linspace(0.0, 1.0, 96)
+    assert str(em.Exercise(curve, within=0.1).check(curve)) == "Right: well done."
+    assert str(em.Exercise([1.0, 2.5], within=0.1).check([1.0, 2.5])) == "Right: 1, 2.5 ± 0.1"
+
+
 @pytest.mark.parametrize(
     ("truth", "within", "wrong", "hint"),
     [

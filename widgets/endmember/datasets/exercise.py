@@ -14,6 +14,7 @@ from endmember.datasets.scene import Scene
 
 FWHM = 2 * np.sqrt(2 * np.log(2))  # of a Gaussian, in standard deviations
 FAR = 0.25  # of the truth
+MOST_SAID = 8  # numbers of a truth that a verdict repeats
 FACTORS = {
     1e3: "1000 times the right number: is it in eV where keV are asked for, or in m for km?",
     1e-3: "a thousandth of the right number: is it in keV where eV are asked for?",
@@ -148,8 +149,10 @@ class Exercise:
         truth = self.truth
         if isinstance(truth, Scene):
             return "as good as can be asked for."
-        if isinstance(truth, (bool, np.bool_, str, Set)) or np.ndim(truth) > 1:
-            return "well done." if np.ndim(truth) > 1 else _plain(truth)
+        if np.ndim(truth) > 1 or np.size(truth) > MOST_SAID:
+            return "well done."
+        if isinstance(truth, (bool, np.bool_, str, Set)):
+            return _plain(truth)
         margin = "" if self.within is None else f" ± {self.within:g}"
         return f"{_plain(truth)}{margin} {self.unit}".rstrip()
 
