@@ -255,9 +255,10 @@ class RankState(tl.HasTraits):
         if amounts is None:
             return None
         parts = amounts[:, None] * self.pca.components_
-        models = np.cumsum(parts[: self.max_rank], axis=0)
+        ranks = range(1, min(self.max_rank, len(parts)) + 1)
+        highest = max(self._model_of(slice(rank)).max() for rank in ranks)  # as they are drawn
         lowest = parts[1 : self.max_rank + 1].min(initial=0.0)
-        return float(lowest), float(max(models.max(), self.counts().max()))
+        return float(lowest), float(max(highest, self.counts().max()))
 
     def _model_of(self, components):
         amounts, chosen = self._amounts(), self.pca.components_[components]
