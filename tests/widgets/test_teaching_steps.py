@@ -33,19 +33,19 @@ def read(driven):
 
 
 @pytest.mark.parametrize(
-    ("control", "trait", "choices"),
+    ("make", "trait", "choices"),
     [
-        (ipw.IntSlider(4, min=2, max=9, step=2), "value", [2, 4, 6, 8]),
-        (ipw.SelectionSlider(options=["a", "b", "c"]), "index", [0, 1, 2]),
-        (ipw.Dropdown(options={"few": 10, "many": 100}), "index", [0, 1]),
-        (ipw.ToggleButtons(options=["left", "right"]), "index", [0, 1]),
-        (ipw.Checkbox(False), "value", [False, True]),
-        (MapView(frames=np.zeros((3, 2, 2))), "frame", [0, 1, 2]),
-        (MapView(shape=(2, 2), max_rank=3), "rank", [1, 2, 3]),
+        (lambda: ipw.IntSlider(4, min=2, max=9, step=2), "value", [2, 4, 6, 8]),
+        (lambda: ipw.SelectionSlider(options=["a", "b", "c"]), "index", [0, 1, 2]),
+        (lambda: ipw.Dropdown(options={"few": 10, "many": 100}), "index", [0, 1]),
+        (lambda: ipw.ToggleButtons(options=["left", "right"]), "index", [0, 1]),
+        (lambda: ipw.Checkbox(False), "value", [False, True]),
+        (lambda: MapView(frames=np.zeros((3, 2, 2))), "frame", [0, 1, 2]),
+        (lambda: MapView(shape=(2, 2), max_rank=3), "rank", [1, 2, 3]),
     ],
 )
-def test_every_control_has_its_choices(control, trait, choices):
-    words = ipw.Label()
+def test_every_control_has_its_choices(make, trait, choices):
+    control, words = make(), ipw.Label()
     steps = Steps({"it": control})
     steps.drive(words, "value", [f"choice {k}" for k in range(len(choices))], by=["it"])
     for place, choice in enumerate(choices):
