@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import linalg
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -59,6 +60,14 @@ def test_four_portraits_without_noise_come_apart():
     alike = np.abs(np.corrcoef(np.vstack([model.components_, scene.endmembers]))[:4, 4:])
     assert (alike.max(axis=0) > 0.99).all()
     assert sorted(alike.argmax(axis=0)) == [0, 1, 2, 3]
+
+
+def test_no_axis_is_lost_whose_first_entry_is_zero():
+    """Spectra that are nowhere both above zero, of mean zero, are their own principal axes."""
+    half = np.random.default_rng(5).laplace(size=(4, 100))
+    sources = linalg.block_diag(*np.hstack([half, -half])) * [[4.0], [3.0], [2.0], [1.0]]
+    unmixing, _ = em.ICA(4)._one_start(sources.T, np.random.RandomState(0))
+    np.testing.assert_allclose(np.cov(unmixing @ sources, bias=True), np.eye(4), atol=1e-9)
 
 
 def test_derivatives_part_edges_that_their_tails_join():

@@ -163,19 +163,24 @@ class ICA(Rotation):
                 return
 
     def _one_start(self, samples, rng):
-        n_sources = samples.shape[1]
-        if np.linalg.matrix_rank(samples - samples.mean(axis=0)) < n_sources:
+        centred = samples - samples.mean(axis=0)
+        n_samples, n_sources = samples.shape
+        if np.linalg.matrix_rank(centred) < n_sources:
             return np.eye(n_sources), 0  # too few values to tell the sources apart
+        # FastICA's own whitening loses an axis whose first entry is zero: it multiplies by its sign
+        axes, lengths, _ = linalg.svd(centred.T, full_matrices=False)
+        axes *= np.where(axes[0] < 0, -1.0, 1.0)
+        whitening = np.sqrt(n_samples) * (axes / lengths).T
         ica = FastICA(
-            whiten="unit-variance",
+            whiten=False,
             max_iter=self.max_iter,
             random_state=rng.randint(2**31 - 1),
             tol=1e-5,
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # fit says it once for all
-            ica.fit(samples)
-        return ica.components_, ica.n_iter_
+            ica.fit(centred @ whitening.T)
+        return ica.components_ @ whitening, ica.n_iter_
 
     def _fit(self, spectra):
         super()._fit(spectra)
