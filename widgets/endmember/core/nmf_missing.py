@@ -96,12 +96,12 @@ class Held:
             self.missing = sp.csr_array(inner.astype(np.float64)) if inner.any() else None
 
     def chosen(self, spectra):
-        """Return the spectra of held pixels and channels."""
+        """Return the spectra of held pixels and channels, pixel by pixel as they came."""
         if not self.pixels.all():
             spectra = spectra[np.flatnonzero(self.pixels)]
         if not self.channels.all():
             spectra = spectra[:, np.flatnonzero(self.channels)]
-        return spectra
+        return spectra if sp.issparse(spectra) else np.ascontiguousarray(spectra)
 
     def spread(self, components):
         """Return components of all channels: NaN where nothing is held."""
