@@ -53,7 +53,8 @@ def simulate(least=0.0, n_pixels=300, dose=DOSE):
 
 
 def drawn(truth, i):
-    expected = np.maximum(truth.abundances @ truth.components, 0)  # below zero is rounding
+    expected = truth.abundances @ truth.components
+    expected[expected < 1e-9] = 0  # rounding, by which processors would draw different counts
     return np.random.default_rng([7, i]).poisson(expected)
 
 
@@ -144,10 +145,10 @@ def test_signs_and_order_of_principal_components_do_not_add_to_their_errors(trut
         warnings.simplefilter("ignore", em.ScaledCountsWarning)  # what is expected is no count
         pca = em.PCA(3).fit(expected)
         exact = Factors(pca.transform(expected), pca.components_)
-    study = Study(em.PCA(3), exact, "parametric")
+    study = Study(em.PCA(3), exact, "parametric", n_repeats=24)  # there are few free angles
     for side in "sa":
         assert 0.9 <= study.coverage(side) <= 0.99
-        assert study.ratio(side) == pytest.approx(1, abs=0.15)  # few free angles in 12 fits
+        assert study.ratio(side) == pytest.approx(1, abs=0.15)
 
 
 @pytest.mark.slow
