@@ -38,6 +38,7 @@ SOLVERS = ("auto", "gram", "krylov")
 SMALL = 512  # pixels or channels: all eigenvalues of so few take milliseconds
 MOST_LOOKS = 20  # at a noise edge that moves with the noise that was measured
 MOST_WANTED = 32  # components that Krylov iteration is meant for
+ROUNDING = 1e-9  # of the variance of Poisson's noise: less is left of a model without any
 
 
 def is_small(shape, n_wanted):
@@ -286,8 +287,8 @@ class PCA(CountsEstimator):
         self.n_above_edge_ = count_above(self.scree_, self.noise_edge_)
         self.noise_variance_, n_above = _bulk(found, scaling)
         self.noise_correlation_ = _correlation(found, n_above)
-        if np.isnan(self.noise_variance_):
-            self.noise_correlation_ = float("nan")
+        if np.isnan([self.noise_variance_, self.noise_correlation_]).any():
+            self.noise_variance_ = self.noise_correlation_ = float("nan")
         if self.weighting == "none":
             self.noise_edge_, self.n_above_edge_ = float("nan"), None
             self.noise_variance_ = self.noise_correlation_ = float("nan")
@@ -387,14 +388,19 @@ def _bulk_variance(found, scaling, n_above):
 
 
 def _correlation(found, n_above):
-    """Return the correlation of neighbouring channels that the components above the edge leave."""
+    """Return the correlation of neighbouring channels that the components above the edge leave.
+
+    NaN where they leave nothing but rounding, as of a model without noise.
+    """
     values, axes = found.values[:n_above], found.axes[:n_above]
     values = values[: len(axes)]
     squares = (found.diagonals[0] - values @ axes**2).clip(min=0.0)
     beside = found.diagonals[1, :-1] - values @ (axes[:, :-1] * axes[:, 1:])
     pairs = (squares[:-1] > 0) & (squares[1:] > 0)
     expected = np.sqrt(squares[:-1] * squares[1:])[pairs].sum()
-    return float(beside[pairs].sum() / expected) if expected > 0 else float("nan")
+    if expected <= ROUNDING * squares.size:
+        return float("nan")
+    return float(beside[pairs].sum() / expected)
 
 
 def _fix_signs(axes):
