@@ -76,7 +76,9 @@ class DosePage:
         dots = self.page.locator(".bqplot.figure").first.evaluate(READ_DOTS)
         drawn = [color for *_, color in dots]
         shown = self.tuner.steps.driven
-        labels = next(d for d in shown if d.target is self.tuner.dots and d.trait == "color")
+        labels = next(
+            d for d in shown if d.target is self.tuner.scatter.dots and d.trait == "color"
+        )
         row = labels.values[2 * i + int(is_ordered)].astype(int)
         assert [drawn.count(color) for color in self.tuner.colors] == np.bincount(row).tolist()
 

@@ -162,12 +162,12 @@ def test_everything_follows_the_dose(tuner):
     for i, is_ordered in [(0, True), (2, False), (3, True)]:
         state.dose, state.is_ordered = i, is_ordered
         assert shown(tuner.map, "labels") == label_steps(state.label_map())[0].tobytes()
-        assert shown(tuner.at, "x").tolist() == [DOSES[i], DOSES[i]]
+        assert shown(tuner.curves.at, "x").tolist() == [DOSES[i], DOSES[i]]
         words = shown(tuner.words, "value")
         assert all(f"{ratio:.3f}" in words for ratio in state.found())
-        slopes = shown(tuner.rays, "y")[:, 1] / shown(tuner.rays, "x")[1]
+        slopes = shown(tuner.scatter.rays, "y")[:, 1] / shown(tuner.scatter.rays, "x")[1]
         np.testing.assert_allclose(slopes, state.found(), rtol=1e-5)
-        dots = shown(tuner.dots, "x"), shown(tuner.dots, "y")
+        dots = shown(tuner.scatter.dots, "x"), shown(tuner.scatter.dots, "y")
         for values, axis in zip(dots, (tuner.scatter.x_axis, tuner.scatter.y_axis), strict=True):
             ends = shown(axis.scale, "min"), shown(axis.scale, "max")
             assert ends[0] <= values.min() < values.max() <= ends[1]
@@ -181,12 +181,12 @@ def test_everything_follows_the_dose(tuner):
 def test_the_held_out_half_shows_when_it_is_asked_for(tuner):
     shown = tuner.steps.shown
     assert "not shown" in shown(tuner.words, "value")
-    assert not shown(tuner.held_out, "visible")
+    assert not shown(tuner.curves.held_out, "visible")
     tuner.is_held_out.value = True
     assert all(f"{r:.3f}" in shown(tuner.words, "value") for r in tuner.state.held_out())
-    assert shown(tuner.held_out, "visible") and shown(tuner.held_rays, "visible")
+    assert shown(tuner.curves.held_out, "visible") and shown(tuner.scatter.held_rays, "visible")
     expected = np.transpose([tuner.state.held_out(i) for i in range(len(DOSES))])
-    np.testing.assert_allclose(shown(tuner.held_out, "y"), expected, rtol=1e-6)
+    np.testing.assert_allclose(shown(tuner.curves.held_out, "y"), expected, rtol=1e-6)
 
 
 def test_its_page_is_small(scene):
@@ -201,4 +201,4 @@ def test_measured_counts_have_no_truth_to_compare_with():
     tuner = DoseTuner(image, lines=["Mg_Ka", "Si_Ka"], doses=[2, 24])
     tuner.is_held_out.value = True
     assert "truth" not in tuner.steps.shown(tuner.words, "value")
-    assert not tuner.truth.visible
+    assert not tuner.curves.truth.visible

@@ -6,46 +6,11 @@ import bqplot as bq
 import numpy as np
 
 from endmember.widgets.palette import BLUE, GREY, ORANGE
+from endmember.widgets.plot import Plot
 from endmember.widgets.spectrum_plot import even_ticks
 
-MARGIN = {"top": 12, "bottom": 48, "left": 66, "right": 16}
-HEIGHT = "280px"
+BESIDE = {"flex": "1 1 280px", "min_width": "260px"}
 NOWHERE = np.full((1, 2), np.nan)
-
-
-class Plot(bq.Figure):
-    """A figure of ours: labelled axes, no grid, no toolbar.
-
-    Parameters
-    ----------
-    marks : list of bqplot.Mark
-        What it shows.
-    x, y : bqplot.Scale
-        Their scales.
-    labels : tuple of str
-        Of the x and the y axis.
-    """
-
-    def __init__(self, marks, x, y, labels, *, flex="1 1 280px", **axes):
-        self.x_axis = bq.Axis(
-            scale=x, label=labels[0], grid_lines="none", label_offset="2.4em", **axes
-        )
-        self.y_axis = bq.Axis(
-            scale=y,
-            side="left",
-            label=labels[1],
-            grid_lines="none",
-            label_offset="3.6em",
-            tick_format="~g",
-        )
-        super().__init__(
-            marks=marks,
-            axes=[self.x_axis, self.y_axis],
-            display_toolbar=False,
-            fig_margin=MARGIN,
-            layout={"flex": flex, "min_width": "260px", "height": HEIGHT},
-        )
-        self.add_class("endmember-figure")
 
 
 class MeansPlot(Plot):
@@ -79,9 +44,8 @@ class MeansPlot(Plot):
         self.hovered = bq.Lines(**nowhere, stroke_width=3)
         marks = [self.chosen, self.bands, self.lines, self.hovered]
         labels = (image.signal_axis.label(), "counts a pixel")
-        super().__init__(marks, x, self._y, labels, flex="3 1 420px")
-        self.legend_location = "top-right"
-        self.layout.height = "300px"
+        wide = {**BESIDE, "flex": "3 1 420px"}
+        super().__init__(marks, of_axis["scales"], labels, height=300, layout=wide)
 
     def fit(self, every):
         """Make room for the mean spectra of all numbers of clusters, which share one scale."""
@@ -124,7 +88,8 @@ class CurvePlot(Plot):
             interactions={"click": "select"},
         )
         marks = [self.at, self.bars, self.line, self.points]
-        super().__init__(marks, x, self._y, ("number of clusters", ""), tick_format="d")
+        labels = ("number of clusters", "")
+        super().__init__(marks, scales, labels, layout=BESIDE, tick_format="d")
         self.x_axis.tick_values = list(range(1, max_k + 1))
 
     def show(self, values, errors, best, label):

@@ -6,6 +6,7 @@ import bqplot as bq
 import numpy as np
 
 from endmember.widgets.palette import GREY
+from endmember.widgets.plot import Plot
 from endmember.widgets.spectrum_plot import even_ticks
 
 MODEL = "#9a5cf0"  # seen on light and dark, and none of the components' colours
@@ -20,7 +21,7 @@ NEAR = 0.05  # of the width of the axis: nearer labels would overlap
 FAINTEST_LABEL = 0.5  # of the strongest line of a family: weaker ones are marked without a label
 
 
-class CurvePlot(bq.Figure):
+class CurvePlot(Plot):
     """Curves along one signal axis, in counts.
 
     Parameters
@@ -40,23 +41,8 @@ class CurvePlot(bq.Figure):
         low, high = _ends(self.axis)
         self._x = bq.LinearScale(min=low, max=high, allow_padding=False)
         self._y = bq.LinearScale(min=0.0, max=1.0, allow_padding=False)
-        self._counts = bq.Axis(
-            scale=self._y,
-            side="left",
-            label="counts",
-            grid_lines="none",
-            label_offset="3.4em",
-            tick_format="~g",
-        )
-        along = bq.Axis(scale=self._x, label=label, grid_lines="none", label_offset="2.4em")
-        super().__init__(
-            marks=marks({"x": self._x, "y": self._y}),
-            axes=[along, self._counts],
-            legend_location="top-right",
-            fig_margin={"top": 12, "bottom": 48, "left": 68, "right": 16},
-            layout={"width": "auto", "height": f"{height}px"},
-        )
-        self.add_class("endmember-figure")
+        scales = {"x": self._x, "y": self._y}
+        super().__init__(marks(scales), scales, (label, "counts"), height=height)
 
     def _reach(self, *curves, top=TOP):
         """Give the plot the height of its curves, and zero."""
@@ -70,7 +56,7 @@ class CurvePlot(bq.Figure):
         self._y.min, self._y.max = low, high
         ticks = even_ticks(max(high, -low))
         ticks = np.concatenate([-ticks[:0:-1], ticks])
-        self._counts.tick_values = ticks[(ticks >= low) & (ticks <= high)]
+        self.y_axis.tick_values = ticks[(ticks >= low) & (ticks <= high)]
 
 
 class ComponentPlot(CurvePlot):
@@ -161,7 +147,7 @@ class ComponentPlot(CurvePlot):
         if not self.front.y.any():  # the page leads from now on
             self.front.colors = [self.colors[chosen]]
             _take(self.front, drawn[chosen])
-        self._counts.label = "of the highest channel" if equal else "counts"
+        self.y_axis.label = "of the highest channel" if equal else "counts"
         ends = [drawn[k] for k in {*shown, chosen}]
         self._curves = [
             *ends,

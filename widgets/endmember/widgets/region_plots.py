@@ -33,7 +33,7 @@ class SumPlot(CurvePlot):
             return [self.line]
 
         super().__init__(axis, label, marks, height=220)
-        self._counts.tick_format = "~s"  # sums are large
+        self.y_axis.tick_format = "~s"  # sums are large
 
     def set_axis(self, axis, label):
         """Let the channels lie elsewhere; arguments as for the class."""
@@ -88,7 +88,7 @@ class ProfilePlot(CurvePlot):
             return [*self.bands, *self.lines]
 
         super().__init__(nothing, "distance", marks, height=240)
-        self._counts.label = "counts per pixel"
+        self.y_axis.label = "counts per pixel"
 
     def show(self, profile):
         """Draw a :class:`Profile`: its lines, or all counts where there are none."""

@@ -7,11 +7,13 @@ import numpy as np
 
 from endmember.widgets.component_plots import CurvePlot
 from endmember.widgets.palette import BLUE, GREY, ORANGE
+from endmember.widgets.plot import Plot, filled
 from endmember.widgets.spectrum_plot import even_ticks
 from endmember.widgets.teaching.ambiguity_state import POSITIONS
 
 DIGITS = 3  # of what the page draws
 ALONG = "how far (non-negativity allows −1 to 1)"
+BESIDE = {"flex": "1 1 320px", "min_width": "0"}
 TICKS = np.arange(-1.5, 2, 0.5)
 MARGIN = 0.1  # beyond the last positions, for the point
 
@@ -26,7 +28,7 @@ class TurnedPlot(CurvePlot):
         def marks(scales):
             shared = {"x": axis, "scales": scales}
             flat, said = np.zeros(axis.size), {"display_legend": True, **shared}
-            self.band = bq.Lines(y=np.zeros((2, axis.size)), **shared, **_filled(BLUE, 0.3))
+            self.band = bq.Lines(y=np.zeros((2, axis.size)), **shared, **filled(BLUE, 0.3))
             self.given = bq.Lines(
                 y=flat,
                 colors=[GREY],
@@ -38,7 +40,7 @@ class TurnedPlot(CurvePlot):
             self.turned = bq.Lines(
                 y=flat, colors=[BLUE], stroke_width=1.8, labels=["turned"], **said
             )
-            self.below = bq.Lines(y=np.zeros((2, axis.size)), **shared, **_filled(ORANGE, 0.9))
+            self.below = bq.Lines(y=np.zeros((2, axis.size)), **shared, **filled(ORANGE, 0.9))
             return [self.band, self.given, self.turned, self.below]
 
         super().__init__(axis, state.image.signal_axis.label(), marks, height=260)
@@ -57,7 +59,7 @@ class TurnedPlot(CurvePlot):
         self._reach(spectra)
 
 
-class SlidePlot(bq.Figure):
+class SlidePlot(Plot):
     """A number along the slider, shaded where non-negativity allows it, with a point where it is.
 
     Parameters
@@ -67,11 +69,13 @@ class SlidePlot(bq.Figure):
     """
 
     def __init__(self, label):
-        self._y = bq.LinearScale(min=0.0, max=1.0, allow_padding=False)
         ends = {"min": POSITIONS[0] - MARGIN, "max": POSITIONS[-1] + MARGIN}
-        scales = {"x": bq.LinearScale(**ends, allow_padding=False), "y": self._y}
+        scales = {
+            "x": bq.LinearScale(**ends, allow_padding=False),
+            "y": bq.LinearScale(min=0.0, max=1.0, allow_padding=False),
+        }
         self._allowed = bq.Lines(
-            x=np.array([-1.0, 1.0]), y=np.zeros((2, 2)), scales=scales, **_filled(BLUE, 0.2)
+            x=np.array([-1.0, 1.0]), y=np.zeros((2, 2)), scales=scales, **filled(BLUE, 0.2)
         )
         self.line = bq.Lines(
             x=POSITIONS, y=np.zeros(POSITIONS.size), scales=scales, colors=[ORANGE], stroke_width=2
@@ -79,36 +83,15 @@ class SlidePlot(bq.Figure):
         self.point = bq.Scatter(
             x=np.zeros(1), y=np.zeros(1), scales=scales, colors=[ORANGE], default_size=90
         )
-        plain = {"grid_lines": "none", "tick_format": "~g"}
-        self._up = bq.Axis(scale=self._y, label=label, side="left", label_offset="3.6em", **plain)
-        under = {"label_offset": "2.4em", **plain}
-        super().__init__(
-            marks=[self._allowed, self.line, self.point],
-            axes=[
-                bq.Axis(scale=scales["x"], label=ALONG, tick_values=TICKS, **under),
-                self._up,
-            ],
-            fig_margin={"top": 12, "bottom": 48, "left": 68, "right": 16},
-            layout={"flex": "1 1 320px", "min_width": "0", "max_width": "490px", "height": "170px"},
-        )
-        self.add_class("endmember-figure")
+        marks, layout = [self._allowed, self.line, self.point], {**BESIDE, "max_width": "490px"}
+        super().__init__(marks, scales, (ALONG, label), height=170, layout=layout)
+        self.x_axis.tick_values = TICKS
 
     def follow(self, steps, values):
         """Let line and point follow; `values` are of shape (n_turns, n_steps)."""
         top = 1.3 * max(float(values.max()), 1e-3)
-        self._y.max, self._up.tick_values = top, even_ticks(top, most=4)
+        self.y_axis.scale.max, self.y_axis.tick_values = top, even_ticks(top, most=4)
         self._allowed.y = np.array([[0.0, 0.0], [top, top]])
         steps.drive(self.line, "y", values, by=["turn"])
         steps.drive(self.point, "y", values[..., None], by=["turn", "step"])
         steps.drive(self.point, "x", POSITIONS[:, None], by=["step"])
-
-
-def _filled(color, opacity):
-    """Return the look of an area between two curves that are not drawn."""
-    return {
-        "colors": [color] * 2,
-        "fill": "between",
-        "fill_colors": [color] * 2,
-        "fill_opacities": [opacity],
-        "opacities": [0.0],
-    }

@@ -6,11 +6,12 @@ import bqplot as bq
 import numpy as np
 
 from endmember.widgets.map_traits import label_colors
+from endmember.widgets.plot import Plot
 
-MARGIN = {"top": 12, "bottom": 48, "left": 66, "right": 110}  # the legend stands at the right
+LEGEND = 110  # CSS pixels at the right
 
 
-class Cloud(bq.Figure):
+class Cloud(Plot):
     """Points of a plane, a colour for each group, readable on light pages and on dark ones.
 
     Parameters
@@ -64,15 +65,4 @@ class Cloud(bq.Figure):
             for k in range(n_groups)
             if (groups == k).any()
         ]
-        look = {"grid_lines": "none", "tick_format": "~g"}
-        along = bq.Axis(scale=scales["x"], label=labels[0], label_offset="2.4em", **look)
-        up = bq.Axis(scale=scales["y"], side="left", label=labels[1], label_offset="3.6em", **look)
-        super().__init__(
-            marks=marks,
-            axes=[along, up],
-            legend_location="top-right",
-            display_toolbar=False,
-            fig_margin=MARGIN,
-            layout={"width": "auto", "height": "340px"},
-        )
-        self.add_class("endmember-figure")
+        super().__init__(marks, scales, labels, height=340, right=LEGEND, tick_format="~g")

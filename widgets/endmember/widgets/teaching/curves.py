@@ -8,12 +8,13 @@ import bqplot as bq
 import numpy as np
 
 from endmember.widgets.map_traits import label_colors
+from endmember.widgets.plot import Plot
+from endmember.widgets.scree_plot import log_ticks
 
-MARGIN = {"top": 12, "bottom": 48, "left": 76, "right": 16}
 MARGIN_LOG = 1.25  # by which a logarithmic axis goes beyond its curves
 
 
-class Curves(bq.Figure):
+class Curves(Plot):
     """Curves along one axis, readable on light pages and on dark ones.
 
     Parameters
@@ -59,21 +60,10 @@ class Curves(bq.Figure):
             )
             for (name, values), color in zip(curves.items(), colors, strict=True)
         ]
-        look = {"grid_lines": "none", "tick_format": "~g"}
-        along = bq.Axis(scale=scales["x"], label=labels[0], label_offset="2.4em", **look)
-        up = bq.Axis(scale=scales["y"], side="left", label=labels[1], label_offset="4.4em", **look)
+        super().__init__(marks, scales, labels, left=76, tick_format="~g")
         if is_log:
-            _fit_log_axis(along, x)
-            _fit_log_axis(up, np.concatenate(list(curves.values())), MARGIN_LOG)
-        super().__init__(
-            marks=marks,
-            axes=[along, up],
-            legend_location="top-right",
-            display_toolbar=False,
-            fig_margin=MARGIN,
-            layout={"width": "auto", "height": "280px"},
-        )
-        self.add_class("endmember-figure")
+            _fit_log_axis(self.x_axis, x)
+            _fit_log_axis(self.y_axis, np.concatenate(list(curves.values())), MARGIN_LOG)
 
 
 def _checked(name, values, shape):
@@ -86,11 +76,9 @@ def _checked(name, values, shape):
 
 
 def _fit_log_axis(axis, values, margin=1.0):
-    """Let an axis hold some values, with 1, 2 and 5 times the powers of ten for ticks."""
+    """Let an axis hold some values."""
     if values.min() <= 0:
         raise ValueError("a logarithmic axis has no 0; give numbers above it.")
     low, high = values.min() / margin, values.max() * margin
-    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-    ticks = np.outer(powers, [1, 2, 5]).ravel()
     axis.scale.min, axis.scale.max = low, high
-    axis.tick_values = ticks[(ticks >= low) & (ticks <= high)]
+    axis.tick_values = log_ticks(low, high)

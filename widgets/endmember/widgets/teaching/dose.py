@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import bqplot as bq
 import ipywidgets as ipw
-import numpy as np
 import traitlets as tl
 
 from endmember.core.axes import length_scale
-from endmember.widgets.cluster_plots import Plot
 from endmember.widgets.map_traits import LABEL_COLORS
 from endmember.widgets.map_view import MapView
-from endmember.widgets.palette import GREY
 from endmember.widgets.plain_keys import PlainKeys
+from endmember.widgets.teaching.dose_plots import BY, LinesScatter, RatioPlot
 from endmember.widgets.teaching.dose_state import DoseState
 from endmember.widgets.teaching.steps import Steps
 
-MOST_DOTS = 1200  # pixels in the scatter
-MOST_DOSES, N_TICKS = 6, 5  # that are labelled, and on the axes of the scatter
-ROOM = 0.06  # beyond the outermost ratios
 WRAPPED = {"flex_flow": "row wrap", "grid_gap": "4px 20px", "align_items": "flex-start"}
-BY = ["dose", "ordered"]
 LEGEND = (
     "Each dot is a pixel, spread within its whole counts. Lines: the ratio in each cluster, solid "
     "in the counts that were clustered, dashed in the held-out half; dotted: in the true regions."
@@ -73,8 +66,8 @@ class DoseTuner(ipw.VBox):
         self.colors = LABEL_COLORS[:n_clusters]
         self._make_controls()
         self._make_map()
-        self._make_scatter()
-        self._make_curves()
+        self.scatter = LinesScatter(self.state, self.colors)
+        self.curves = RatioPlot(self.state, self.colors)
         self.words = ipw.HTML()
         controls = {"dose": self.dose, "ordered": self.is_ordered, "held": self.is_held_out}
         self.steps = Steps(controls)
@@ -119,102 +112,18 @@ class DoseTuner(ipw.VBox):
             layout={"width": "300px"},
         )
 
-    def _make_scatter(self):
-        state = self.state
-        above, below = state.names
-        x, y = (bq.LinearScale(allow_padding=False) for _ in range(2))
-        color = bq.ColorScale(min=0, max=max(1, state.n_clusters - 1), colors=self.colors)
-        self.dots = bq.Scatter(
-            x=[0.0], y=[0.0], color=[0], scales={"x": x, "y": y, "color": color},
-            default_size=8, opacities=[0.6],
-        )  # fmt: skip
-        self.rays, self.held_rays = self._ratio_lines({"x": x, "y": y})
-        labels = (f"{below} counts", f"{above} counts")
-        marks = [self.dots, self.rays, self.held_rays]
-        self.scatter = Plot(marks, x, y, labels)
-
-    def _make_curves(self):
-        state = self.state
-        above, below = state.names
-        doses = np.array(state.doses)
-        x = bq.LogScale(min=float(doses.min() / 1.5), max=float(doses.max() * 1.5))
-        every = [curve(i) for i in range(len(doses)) for curve in (state.found, state.held_out)]
-        low, high = np.nanmin(every), np.nanmax(every)
-        room = ROOM * (high - low) or ROOM
-        y = bq.LinearScale(min=float(low - room), max=float(high + room), allow_padding=False)
-        scales = {"x": x, "y": y}
-        self.at = bq.Lines(
-            x=doses[[0, 0]], y=[low - room, high + room], scales=scales, colors=[GREY],
-            stroke_width=1,
-        )  # fmt: skip
-        ends = np.tile([x.min, x.max], (max(1, state.true_ratios.size), 1))
-        levels = state.true_ratios if state.true_ratios.size else np.full(1, np.nan)
-        self.truth = bq.Lines(
-            x=ends, y=np.tile(levels[:, None], 2), scales=scales, colors=[GREY],
-            line_style="dotted", visible=bool(state.true_ratios.size),
-        )  # fmt: skip
-        self.found, self.held_out = self._ratio_lines(scales, x=doses, marker="circle")
-        labels = (f"{below} counts a pixel", f"{above}/{below} in each cluster")
-        marks = [self.at, self.truth, self.found, self.held_out]
-        self.curves = Plot(
-            marks, x, y, labels, tick_format="~g", tick_values=doses[:: -(-len(doses) // 6)]
-        )
-
-    def _ratio_lines(self, scales, x=None, **style):
-        """Return lines for the counts that were clustered, and dashed ones for the other half."""
-        x = np.zeros(2) if x is None else x
-        y = np.zeros((self.state.n_clusters, len(x)))
-        shared = {"x": x, "y": y, "scales": scales, "colors": self.colors, "marker_size": 24}
-        return (
-            bq.Lines(stroke_width=2, **shared, **style),
-            bq.Lines(line_style="dashed", stroke_width=2, visible=False, **shared, **style),
-        )
-
     # what follows
 
     def _drive(self):
         """Give the page what every choice of the controls shows."""
         state, drive = self.state, self.steps.drive
-        drive(self.map, "labels", self._of_all(state.label_map), by=BY)
-        drive(self.map, "caption", [f"{d:g} {state.names[1]} counts a pixel" for d in state.doses],
-              by=["dose"])  # fmt: skip
-        self._drive_scatter()
-        drive(self.at, "x", [[dose, dose] for dose in state.doses], by=["dose"])
-        curves = np.array([[f(i, a) for i in range(len(state.doses))] for f in
-                           (state.found, state.held_out) for a in (False, True)])  # fmt: skip
-        curves = curves.reshape(2, 2, len(state.doses), -1).swapaxes(2, 3)
-        for mark, values in zip((self.found, self.held_out), curves, strict=True):
-            drive(mark, "y", values, by=["ordered"])
-        for mark in (self.held_rays, self.held_out):
-            drive(mark, "visible", [False, True], by=["held"])
-        words = self._of_all(lambda i, a: [self._said(i, a, held) for held in (False, True)])
+        drive(self.map, "labels", state.of_all(state.label_map), by=BY)
+        captions = [f"{dose:g} {state.names[1]} counts a pixel" for dose in state.doses]
+        drive(self.map, "caption", captions, by=["dose"])
+        self.scatter.follow(self.steps)
+        self.curves.follow(self.steps)
+        words = state.of_all(lambda i, a: [self._said(i, a, held) for held in (False, True)])
         drive(self.words, "value", words, by=[*BY, "held"])
-
-    def _drive_scatter(self):
-        state, drive = self.state, self.steps.drive
-        rng = np.random.default_rng(state.seed)
-        n_pixels = len(state.counts[0])
-        shown = np.sort(rng.choice(n_pixels, min(n_pixels, MOST_DOTS), replace=False))
-        spread = rng.uniform(-0.4, 0.4, size=(len(shown), 2))  # of whole counts, to be seen apart
-        dots = np.abs(np.stack([counts[shown] + spread for counts in state.counts]))
-        drive(self.dots, "x", dots[..., 1], by=["dose"], digits=4)
-        drive(self.dots, "y", dots[..., 0], by=["dose"], digits=4)
-        drive(self.dots, "color", self._of_all(lambda *at: state.labels(*at)[shown]), by=BY)
-        ends = np.empty((2, len(dots), 2))
-        for axis, i in ((self.scatter.x_axis, 1), (self.scatter.y_axis, 0)):
-            ticks = np.array([_ticks(at.min(), at.max()) for at in dots[..., i]])
-            drive(axis, "tick_values", ticks, by=["dose"])
-            ends[i] = ticks[:, [0, -1]]
-            drive(axis.scale, "min", ends[i, :, 0].tolist(), by=["dose"])
-            drive(axis.scale, "max", ends[i, :, 1].tolist(), by=["dose"])
-        for mark, ratio in ((self.rays, state.found), (self.held_rays, state.held_out)):
-            slopes = np.array(self._of_all(ratio))
-            drive(mark, "x", ends[1], by=["dose"])
-            drive(mark, "y", slopes[..., None] * ends[1][:, None, None, :], by=BY)
-
-    def _of_all(self, make):
-        """Make something of every dose, once with names as found and once ordered."""
-        return [[make(i, a) for a in (False, True)] for i in range(len(self.state.doses))]
 
     def _said(self, dose, is_ordered, is_held_out):
         state = self.state
@@ -232,12 +141,3 @@ class DoseTuner(ipw.VBox):
             f'<span style="color:{color}">■</span> <b>{value:.3f}</b>'
             for color, value in zip(self.colors, values, strict=True)
         )
-
-
-def _ticks(low, high):
-    """Return round numbers around two ends, as many of them for every dose."""
-    power = 10.0 ** np.floor(np.log10(high - low) - 1)
-    steps = power * np.multiply.outer([1, 10], [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8]).ravel()
-    firsts = np.floor(low / steps) * steps
-    i = np.argmax(firsts + (N_TICKS - 1) * steps >= high)
-    return firsts[i] + steps[i] * np.arange(N_TICKS)

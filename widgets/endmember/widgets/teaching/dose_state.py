@@ -86,6 +86,10 @@ class DoseState(tl.HasTraits):
         """Names of the two lines, of which the first stands above."""
         return tuple(self.lines)
 
+    def of_all(self, make):
+        """Make something of every dose, once with clusters as found and once by their ratio."""
+        return [[make(i, ordered) for ordered in (False, True)] for i in range(len(self.doses))]
+
     def labels(self, dose=None, is_ordered=None):
         """Return the cluster of every visible pixel, from all counts, shape (n_pixels,)."""
         return self._chosen(self._labels, dose, is_ordered)

@@ -76,6 +76,10 @@ class RegressionState(tl.HasTraits):
         """What may be left out: nothing, or one of several references."""
         return [NOTHING, *(self.names if len(self.names) > 1 else [])]
 
+    def of_all_fits(self, make):
+        """Make something of every fit: a list for every window, an entry for every choice."""
+        return [[make(window, without) for without in self.choices] for window in self.windows]
+
     def taking_part(self, without=None):
         """Return the numbers of the references that are fitted."""
         without = self.without if without is None else without
@@ -107,6 +111,12 @@ class RegressionState(tl.HasTraits):
             In units of the reference; NaN for the one that was left out.
         """
         return self._spread(self.fit(window, without).abundances, without)
+
+    def layers(self, window=None, without=None):
+        """Return a map of coefficients for each reference, and one of their sum."""
+        coefficients = np.moveaxis(self.coefficients(window, without), -1, 0)
+        is_unknown = np.isnan(coefficients).all(axis=0)
+        return [*coefficients, np.where(is_unknown, np.nan, np.nansum(coefficients, axis=0))]
 
     def stderr(self, window=None, without=None):
         """Return standard errors of the coefficients, shaped like them.

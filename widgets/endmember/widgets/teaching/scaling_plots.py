@@ -5,8 +5,9 @@ from __future__ import annotations
 import bqplot as bq
 import numpy as np
 
-from endmember.widgets.cluster_plots import Plot, ticks_between
+from endmember.widgets.cluster_plots import BESIDE, ticks_between
 from endmember.widgets.palette import BLUE, GREY, ORANGE
+from endmember.widgets.plot import Plot
 from endmember.widgets.scree_plot import log_ticks
 from endmember.widgets.teaching.scaling_state import noise_density
 
@@ -38,9 +39,9 @@ class ScreePlot(Plot):
         )
         super().__init__(
             [self.edge, self.edge_name, self.line, self.points],
-            x,
-            y,
+            scales,
             ("component", "eigenvalue (noise = 1)"),
+            layout=BESIDE,
             tick_format="d",
         )
         self.x_axis.tick_values = [1, *range(5, least + 1, 5)]
@@ -96,9 +97,9 @@ class BulkPlot(Plot):
         self.edge_name = _label("noise edge", GREY, scales)
         super().__init__(
             [self.bars, self.density, self.edge, self.name, self.edge_name],
-            x,
-            y,
+            scales,
             ("eigenvalue (noise = 1)", "density"),
+            layout=BESIDE,
         )
         self.x_axis.tick_values = ticks_between(x.min, x.max)
         self._bars = np.array([[self._outline(fit.scree) for fit in row] for row in state.rows()])
@@ -137,9 +138,9 @@ class NextPlot(Plot):
             x=axis, y=np.zeros(axis.size), scales=scales, colors=[BLUE], stroke_width=1.2
         )
         label = state.image.signal_axis.label()
-        super().__init__([self.line], x, y, (label, "counts (rms)"))
+        labels = (label, "counts (rms)")
+        super().__init__([self.line], scales, labels, height=330, layout=BESIDE)
         self.x_axis.tick_values = ticks_between(x.min, x.max)
-        self.layout.height = "330px"
 
 
 def _label(text, color, scales, **place):

@@ -7,6 +7,7 @@ import numpy as np
 
 from endmember.widgets.component_plots import MODEL
 from endmember.widgets.palette import BLUE, GREY, ORANGE
+from endmember.widgets.plot import Plot
 from endmember.widgets.spectrum_plot import even_ticks
 from endmember.widgets.teaching.simplex_state import NOTHING, OTHERS
 
@@ -18,7 +19,7 @@ AWAY = 1.15  # of the distance from the centre to a corner: where its name stand
 CLOSED = [0, 1, 2, 0]  # a triangle ends where it began
 
 
-class CloudPlot(bq.Figure):
+class CloudPlot(Plot):
     """The pixels in a plane, the triangle held, that of the endmembers, and another one.
 
     Parameters
@@ -37,27 +38,15 @@ class CloudPlot(bq.Figure):
             for axis, name in enumerate("xy")
         }
         marks = self._make_triangles() + self._make_dots()
-        axes = [
-            _axis(self.scales[name], f"{nth} component (counts)", side, offset)
-            for name, nth, side, offset in [
-                ("x", "first", "bottom", "2.4em"),
-                ("y", "second", "left", "3.4em"),
-            ]
-        ]
+        labels = ("first component (counts)", "second component (counts)")
+        layout = {"flex": "1 1 400px", "min_width": "0"}
+        super().__init__(marks, self.scales, labels, height=430, layout=layout, tick_format="~g")
+        self.legend_location = "bottom-left"
+        self.min_aspect_ratio = self.max_aspect_ratio = 1
         ticks = even_ticks(np.abs([low, high]).max(), most=4)
         ticks = np.concatenate([-ticks[:0:-1], ticks])
-        for place, axis in enumerate(axes):
+        for place, axis in enumerate(self.axes):
             axis.tick_values = ticks[(low[place] <= ticks) & (ticks <= high[place])]
-        super().__init__(
-            marks=marks,
-            axes=axes,
-            legend_location="bottom-left",
-            fig_margin={"top": 12, "bottom": 48, "left": 68, "right": 16},
-            min_aspect_ratio=1,
-            max_aspect_ratio=1,
-            layout={"flex": "1 1 400px", "min_width": "0", "height": "430px"},
-        )
-        self.add_class("endmember-figure")
 
     def _make_triangles(self):
         endmembers = self._state.endmembers
@@ -117,7 +106,7 @@ class CloudPlot(bq.Figure):
         return [[state.place(state.found(name, *c)) for c in row] for row in state.clouds]
 
 
-class TracePlot(bq.Figure):
+class TracePlot(Plot):
     """The area of the triangle after every swap, and the present one.
 
     Parameters
@@ -140,17 +129,10 @@ class TracePlot(bq.Figure):
         self.volumes = bq.Lines(colors=[ORANGE], scales=scales, **flat)
         at = {"x": np.zeros(1), "y": np.zeros(1), "stroke": GREY, "default_size": 90}
         self.present = bq.Scatter(colors=[ORANGE], scales=scales, **at)
-        across = _axis(scales["x"], "swaps", "bottom", "2.4em")
-        up = _axis(scales["y"], "area (%)", "left", "3.4em")
-        across.tick_values = even_ticks(state.n_steps)
-        up.tick_values = even_ticks(highest, most=5)
-        super().__init__(
-            marks=[self.whole, self.volumes, self.present],
-            axes=[across, up],
-            fig_margin={"top": 12, "bottom": 48, "left": 68, "right": 16},
-            layout={"width": "auto", "height": "190px"},
-        )
-        self.add_class("endmember-figure")
+        marks = [self.whole, self.volumes, self.present]
+        super().__init__(marks, scales, ("swaps", "area (%)"), height=190, tick_format="~g")
+        self.x_axis.tick_values = even_ticks(state.n_steps)
+        self.y_axis.tick_values = even_ticks(highest, most=5)
 
     def follow(self, steps):
         """Let the page draw the search and move the mark."""
@@ -159,11 +141,6 @@ class TracePlot(bq.Figure):
         steps.drive(self.volumes, "y", areas, by=CLOUD, digits=DIGITS)
         steps.drive(self.present, "x", self._swaps[:, None], by=["step"])
         steps.drive(self.present, "y", areas[..., None], by=[*CLOUD, "step"], digits=DIGITS)
-
-
-def _axis(scale, label, side, offset):
-    look = {"grid_lines": "none", "tick_format": "~g", "label_offset": offset}
-    return bq.Axis(scale=scale, label=label, side=side, **look)
 
 
 def _of_clouds(state, make):
