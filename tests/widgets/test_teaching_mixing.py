@@ -6,7 +6,7 @@ import pytest
 
 import endmember as em
 from endmember.widgets.pages import page_text
-from endmember.widgets.teaching.mixing import Mixing
+from endmember.widgets.teaching.mixing_state import Mixing
 
 SHAPE = (12, 14)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import endmember as em
-from endmember.widgets.teaching.rank_k import RankKState
+from endmember.widgets.teaching.rank_k_state import RankKState
 from endmember.widgets.teaching.steps import Steps
 
 SEEDS = st.integers(0, 2**32 - 1)
