@@ -66,6 +66,11 @@ def test_an_elbow_one_too_high_is_no_dissent_but_is_named(sound):
     )
 
 
+def test_a_rule_that_is_asked_alone_has_no_others_beside_it(sound):
+    report = em.rank_report(simulate(2), rules="biwhitened")
+    assert report.sentence == "2 components with the mean, by biwhitened."
+
+
 def test_who_disagrees_is_named_with_a_reason(sound):
     scene = em.datasets.load("omphacite", shape=(48, 64))
     report = em.rank_report(scene.image, rules=("edge", "biwhitened"))

@@ -246,7 +246,7 @@ def test_counts_do_not_depend_on_how_the_work_is_divided(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("portraits", {"n_mixtures": 0}, "n_mixtures is 0; expected a whole number from 1 to"),
+        ("portraits", {"n_mixtures": 1}, "n_mixtures is 1; expected a whole number from 2 to"),
         ("portraits", {"n_mixtures": 10_001}, "n_mixtures is 10001"),
         ("portraits", {"n_mixtures": 4.0}, "n_mixtures is 4.0"),
         ("portrait_edges", {"variant": "wobble"}, "variant is 'wobble'; choose one of"),

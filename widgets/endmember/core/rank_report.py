@@ -107,7 +107,8 @@ class RankReport:
             return "No rule has an answer."
         others = len(self._answers) - 1
         found = f"{self.rank} component{'s' * (self.rank > 1)} with the mean, by {self.decided_by}"
-        found += f"; {others - len(self._others)} of {others} other rules say so too"
+        if others:
+            found += f"; {others - len(self._others)} of {others} other rules say so too"
         reasons = [self._reason(name, rank) for name, rank in self._others.items()]
         return ". ".join([found, *reasons]) + "."
 

@@ -110,7 +110,7 @@ def simulate_portraits(n_mixtures=1000, *, dose=20_000.0, seed=0):
     Parameters
     ----------
     n_mixtures : int, default=1000
-        How many photographs, up to 10,000; 4 makes the mixing matrix square. More tell the
+        How many photographs, from 2 to 10,000; 4 makes the mixing matrix square. More tell the
         portraits apart in deeper noise.
     dose : float, default=20,000
         Expected counts in a mixture, on average, spread over 64 × 64 channels: turning it up takes
@@ -123,7 +123,7 @@ def simulate_portraits(n_mixtures=1000, *, dose=20_000.0, seed=0):
     Scene
         With endmembers, abundances and, as ``portraits``, the pictures, from 0 (black) to 1.
     """
-    n_mixtures = as_count(n_mixtures, "n_mixtures", most=10_000)
+    n_mixtures = as_count(n_mixtures, "n_mixtures", least=2, most=10_000)
     dose = as_dose(dose)
     rng = np.random.default_rng(as_seed(seed))
     portraits = draw_portraits((SIDE, SIDE))
