@@ -219,16 +219,18 @@ class PCA(CountsEstimator):
             spectra = load_blocks(spectra)  # swept over hundreds of times
         if isinstance(spectra, LazyRows | LoadedBlocks) and n_pixels < n_channels:
             spectra = stack_blocks(spectra)
-        self._keep(*(self._by_krylov(spectra) or self._by_matrix(spectra)))
+        # Balancing takes longest: it is done once, whether Krylov iteration settles or not.
+        balanced = self._choose_scaling(spectra) if self.weighting == "biwhiten" else None
+        self._keep(*(self._by_krylov(spectra, balanced) or self._by_matrix(spectra, balanced)))
 
-    def _by_krylov(self, spectra):
+    def _by_krylov(self, spectra, balanced):
         """Return the leading components and the scaling, or None where all are to be found."""
         n_wanted = self._n_wanted(spectra.shape)
         is_lazy = isinstance(spectra, LazyRows | LoadedBlocks)
         takes_all = self.solver == "auto" and is_small(spectra.shape, n_wanted)
         if is_lazy or self.solver == "gram" or takes_all:
             return None
-        scaling = self._choose_scaling(spectra)
+        scaling = balanced or self._choose_scaling(spectra)
         with one_blas_thread():
             found = eigen.by_krylov(
                 spectra,
@@ -240,17 +242,16 @@ class PCA(CountsEstimator):
             )
         return None if found is None else (found, scaling)
 
-    def _by_matrix(self, spectra):
+    def _by_matrix(self, spectra, balanced):
         """Return all components and the scaling."""
         n_pixels, n_channels = spectra.shape
         n_wanted = self._n_wanted(spectra.shape)
         if n_pixels < n_channels:
-            scaling = self._choose_scaling(spectra)
+            scaling = balanced or self._choose_scaling(spectra)
             return eigen.by_pixels(spectra, scaling, n_wanted), scaling
-        if self.weighting == "biwhiten":
-            scaling = self._choose_scaling(spectra)
-            gram = weighted_gram(spectra, scaling.pixels**2)
-            return eigen.by_gram(gram, scaling, n_wanted), scaling
+        if balanced:
+            gram = weighted_gram(spectra, balanced.pixels**2)
+            return eigen.by_gram(gram, balanced, n_wanted), balanced
         moments = Moments(n_channels, self._pixel_factors)
         for block in row_blocks(spectra):
             moments.add(block)
