@@ -17,13 +17,17 @@ ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 PYTEST = [sys.executable, "-m", "pytest"]
 
+BOTH = ["-n", "2", "--dist", "loadfile"]  # two at a time, each file by one of them
+HERE = "not browser and not binder and not network"
+
 PARTS = {
     "style": [BIN / "ruff", "check", "."],
     "format": [BIN / "ruff", "format", "--check", "."],
     "types": [BIN / "mypy"],
     "imports": [BIN / "lint-imports"],
-    "fast": [*PYTEST],
-    "slow": [*PYTEST, "-m", "slow and not browser"],
+    "fast": [*PYTEST, *BOTH, "-m", f"not slow and {HERE} and not alone"],
+    "slow": [*PYTEST, *BOTH, "-m", f"slow and {HERE} and not alone"],
+    "alone": [*PYTEST, "-m", f"alone and {HERE}", "-s"],
     "book": [sys.executable, ROOT / "book" / "build.py"],
     "browser": [*PYTEST, "-m", "browser and not binder", "-s"],
     "binder": [*PYTEST, "-m", "binder", "-s"],

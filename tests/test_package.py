@@ -42,6 +42,7 @@ def test_import_loads_no_heavy_library():
     assert not set(run.stdout.split()) & set(heavy.split())
 
 
+@pytest.mark.alone
 def test_import_costs_less_than_50_ms():
     def seconds(code):
         start = time.perf_counter()

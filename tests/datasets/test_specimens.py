@@ -56,6 +56,7 @@ def test_it_is_what_the_list_says(scene):
     assert scene.truth
 
 
+@pytest.mark.alone
 def test_it_is_small_and_made_in_two_seconds(scene):
     held = nbytes(scene.image) + sum(nbytes(value) for value in scene.truth.values())
     print(f"{scene.name}: {scene.seconds:.2f} s, {held / 1e6:.0f} MB")

@@ -19,6 +19,7 @@ PAGES = sorted(COURSE.glob("*.md"))
 LESSONS = [page for page in PAGES if page.stem[0].isdigit()]
 EXERCISED = [*LESSONS, COURSE / "quickstart.md"]
 MOST_SECONDS, MOST_BYTES = 60, 1.5e9
+pytestmark = pytest.mark.alone
 # VmHWM is the peak; ru_maxrss would start from that of the parent process, all tests before
 ASK_MEMORY = "print(next(l.split()[1] for l in open('/proc/self/status') if 'VmHWM' in l) + '000')"
 

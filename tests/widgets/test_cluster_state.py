@@ -297,6 +297,7 @@ def test_a_setting_that_was_overtaken_is_never_shown(scene):
     assert state.status == "idle"
 
 
+@pytest.mark.alone
 def test_cancelling_answers_at_once_and_computing_goes_on(scene, monkeypatch):
     waiting, entered = threading.Event(), threading.Event()
     climb = Ladder.climb

@@ -138,6 +138,7 @@ def test_a_gap_that_would_fill_the_memory_is_refused_in_words(monkeypatch):
         gap_of(rows_of(60), np.ones(2), 0, Watch(), lambda share: None, 2)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "settings",
     [

@@ -133,6 +133,7 @@ def test_progress_rises_and_the_time_left_is_told(image, monkeypatch):
     assert left[-1] is None
 
 
+@pytest.mark.alone
 def test_cancel_is_acknowledged_at_once_and_answers_stay(image, halting):
     go_on, arrived = halting
     votes = RankVotes(image, most=5)
