@@ -29,7 +29,8 @@ PARTS = {
     "slow": [*PYTEST, *BOTH, "-m", f"slow and {HERE} and not alone"],
     "alone": [*PYTEST, "-m", f"alone and {HERE}", "-s"],
     "book": [sys.executable, ROOT / "book" / "build.py"],
-    "browser": [*PYTEST, "-m", "browser and not binder", "-s"],
+    "browser": [*PYTEST, *BOTH, "-m", "browser and not binder and not alone"],
+    "browser-alone": [*PYTEST, "-m", "browser and alone", "-s"],
     "binder": [*PYTEST, "-m", "binder", "-s"],
 }
 
@@ -59,7 +60,7 @@ def main(wanted):
     for name in wanted or PARTS:
         env = dict(os.environ)
         start = time.monotonic()
-        if name in ("browser", "binder"):
+        if name in ("browser", "browser-alone", "binder"):
             env["ENDMEMBER_CHROMIUM"] = find_browser()
         print(f"\n=== {name} ===", flush=True)
         status = subprocess.run([str(p) for p in PARTS[name]], cwd=ROOT, env=env).returncode

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "endmember"
@@ -156,9 +157,9 @@ def fresh_page(chromium):
 
 
 @pytest.fixture(scope="session")
-def built_book(tmp_path_factory):
+def built_book(tmp_path_factory, worker_id):
     """Where the book lies, by the way it is read; built first, where anything has changed."""
-    subprocess.run([sys.executable, ROOT / "book" / "build.py"], check=True)
+    build_book_once(tmp_path_factory.getbasetemp(), worker_id)
     folder = tmp_path_factory.mktemp("book")
     with zipfile.ZipFile(ROOT / "build" / "endmember-book.zip") as packed:
         packed.extractall(folder)
@@ -169,6 +170,19 @@ def built_book(tmp_path_factory):
             "from a file": (folder / "endmember-book").as_uri(),
             "by Sphinx alone": by_sphinx,
         }
+
+
+def build_book_once(base, worker_id):
+    """Build the book; of workers that run side by side, the first one does, the others wait."""
+    command = [sys.executable, ROOT / "book" / "build.py"]
+    if worker_id == "master":
+        subprocess.run(command, check=True)
+        return
+    is_built = base.parent / "book-is-built"  # the folder that the workers share
+    with FileLock(f"{is_built}.lock"):
+        if not is_built.exists():
+            subprocess.run(command, check=True)
+            is_built.touch()
 
 
 @contextmanager

@@ -85,6 +85,7 @@ def test_pages_and_what_they_share_stay_small(built_book):
         assert shared < MOST_STATIC
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", ["index.html", LESSON])
 def test_the_first_widget_is_painted_within_two_seconds(book, open_page, name):
     times = []

@@ -172,6 +172,7 @@ def test_an_error_is_shown_in_words_and_the_clusters_stay(tuner):
     assert tuner.status.inner_text() == ""
 
 
+@pytest.mark.alone
 def test_slow_work_shows_progress_and_is_cancelled_within_300_ms(tuner, shots):
     tuner.page.get_by_label("features").select_option("all channels")
     tuner.page.get_by_label("criterion").select_option("gap")
@@ -191,6 +192,7 @@ def test_slow_work_shows_progress_and_is_cancelled_within_300_ms(tuner, shots):
     tuner.wait_until_idle()
 
 
+@pytest.mark.alone
 def test_k_is_painted_within_a_few_frames(tuner):
     times = []
     for i in range(24):

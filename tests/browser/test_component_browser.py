@@ -197,6 +197,7 @@ def test_map_and_scatter_point_at_each_other(browser, state, maps):
     assert not browser.colors("veil")[..., 3].any()
 
 
+@pytest.mark.alone
 def test_what_is_pointed_at_is_painted_within_a_frame(browser):
     """Counts, model, all parts, words and the place on the scatter."""
     page = browser.page

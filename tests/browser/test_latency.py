@@ -16,6 +16,8 @@ from stopwatch import WATCH, meets_in_a_round
 import endmember as em
 from conftest import Lab, fresh_page
 
+pytestmark = pytest.mark.alone
+
 SHAPE, N_CHANNELS, DOSE = (384, 512), 1564, 320
 LOAD = """
 import numpy as np

@@ -135,6 +135,7 @@ def test_every_widget_of_a_lesson_answers_to_a_mouse(lesson):
     check_controls(lesson)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", ["06-unmixing", "08-clusters"])
 def test_a_slow_machine_shows_every_widget(built_book, open_page, name):
     """An eighth of this machine's speed: slow enough to outlast what widgets are given to start."""

@@ -40,6 +40,7 @@ def make_lab(tmp_path, stop_server):
         stop_server(server)
 
 
+@pytest.mark.alone
 def test_make_lab_prints_where_the_course_is_open(make_lab, page):
     address, seconds = make_lab
     print(f"\nmake lab, second start: address printed after {seconds:.1f} s")

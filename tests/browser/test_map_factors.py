@@ -169,6 +169,7 @@ def test_values_around_zero_part_there(show_box):
     assert shown.root.get_by_label("scale").is_enabled()
 
 
+@pytest.mark.alone
 def test_spectra_of_a_large_map_follow_the_pointer_within_a_frame(show_box):
     shape = (512, 384)
     factors = simulate(shape, n_components=12, n_channels=1564)

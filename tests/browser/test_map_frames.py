@@ -85,6 +85,7 @@ def test_the_ends_of_colours_are_those_of_all_frames(show_box):
         shown.press(".")
 
 
+@pytest.mark.alone
 def test_linked_frames_move_together_and_are_painted_at_once(show_box):
     frames = np.random.default_rng(0).random((9, 512, 384))
     one, other = MapView(frames=frames), MapView(frames=1 - frames)

@@ -156,6 +156,7 @@ def test_labels_of_a_large_map_are_probed_in_full(show_box):
     assert shown.text("readout") == f"row 1, column 1: {sets[1][1, 1]}"
 
 
+@pytest.mark.alone
 def test_another_rank_is_painted_within_fifty_milliseconds(show_box):
     rng = np.random.default_rng(0)
     sets = [rng.integers(0, k, size=(512, 384)) for k in range(1, 9)]
@@ -179,6 +180,7 @@ ipw.VBox([k, view])
 """
 
 
+@pytest.mark.alone
 def test_another_rank_is_painted_as_fast_far_from_its_kernel(lab, page):
     with slow_way(lab.address) as address:
         far = type(lab)(address, lab.folder, lab.pid)

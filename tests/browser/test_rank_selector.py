@@ -432,6 +432,7 @@ def test_words_about_neighbours_follow_the_rank(selector, state):
     assert spoken.inner_text() == selector.note()
 
 
+@pytest.mark.alone
 def test_all_rules_answer_one_by_one_and_cancel_is_heard_at_once(lab, page, shots):
     lab.run(page, SHOW, "selector.state.votes.report")
     selector = SelectorPage(page)

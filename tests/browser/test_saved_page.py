@@ -74,6 +74,7 @@ def test_it_fits_a_narrow_screen_in_both_themes(saved, open_page, theme, shots):
     opened.screenshot(path=shots / f"saved-{theme}-400.png", full_page=True)
 
 
+@pytest.mark.alone
 def test_it_paints_within_two_seconds(saved, open_page):
     address, times = saved[0].as_uri(), []
     for _ in range(3):

@@ -196,6 +196,7 @@ def test_the_spectrum_of_the_cluster_under_the_pointer_is_thick(tuner, true):
         assert tuner.thick_color() == LABEL_COLORS[labels[row, column]]
 
 
+@pytest.mark.alone
 def test_another_number_of_clusters_is_painted_at_once(tuner):
     act, name = scrub(tuner), f"{tuner.place_name}: k to painted map"
 
@@ -205,6 +206,7 @@ def test_another_number_of_clusters_is_painted_at_once(tuner):
     assert meets_in_a_round(name, tuner.page, act, is_met, fewest=48)
 
 
+@pytest.mark.alone
 def test_the_spectrum_under_the_pointer_is_painted_at_once(tuner, true):
     tuner.type_k(5)
     act, name = hover(tuner, truth(true, 5)), f"{tuner.place_name}: hover to spectrum"
