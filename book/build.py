@@ -1,7 +1,8 @@
 """Build the book twice, by Jupyter Book and by Sphinx alone, and pack the first into one zip.
 
 ``make book`` calls this. Lessons are executed once: both builders share what they gave, as long as
-neither the lessons nor the package change. A warning of either builder is an error.
+neither the lessons nor the package change. A warning of either builder is an error. Where nothing
+has changed at all since the last build, that is the book.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 from lessons import CACHES, ROOT, digest
@@ -18,6 +20,8 @@ BUILD = ROOT / "build"
 HTML = BUILD / "jupyter-book" / "_build" / "html"
 HTML_BY_SPHINX = BUILD / "sphinx" / "html"
 ZIP = BUILD / "endmember-book.zip"
+STAMP = BUILD / "book.txt"  # what the book was made of
+ROOMS = ("widgets", "datasets", "course", "book", "binder")
 
 BY_JUPYTER_BOOK = [
     *["jupyter-book", "build", "course", "--path-output", "build/jupyter-book"],
@@ -32,6 +36,11 @@ BY_SPHINX = [
 
 def build():
     """Build both; return the exit status."""
+    made_of = parts()
+    if STAMP.exists() and STAMP.read_text(encoding="utf-8") == made_of:
+        print(f"Nothing has changed since the book was built: {HTML / 'index.html'}")
+        return 0
+    STAMP.unlink(missing_ok=True)
     for old in [BUILD / "jupyter-book", BUILD / "sphinx", *CACHES.glob("*")]:
         if old.name != digest():
             shutil.rmtree(old, ignore_errors=True)
@@ -41,10 +50,17 @@ def build():
             print(f"{builder[0]} stopped: see above.")
             return done.returncode
     pack()
+    STAMP.write_text(made_of, encoding="utf-8")
     print(
         f"\nThe book: {HTML / 'index.html'}\nIn one file: {ZIP}, {ZIP.stat().st_size / 1e6:.1f} MB"
     )
     return 0
+
+
+def parts():
+    """Say what a book is made of: our files, and the packages that are installed."""
+    installed = sorted(f"{found.name} {found.version}" for found in distributions())
+    return "\n".join([digest(ROOMS), *installed, ""])
 
 
 def pack():

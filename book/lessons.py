@@ -66,10 +66,10 @@ def _choose_cache(app, config):
     config.nb_execution_cache_path = str(CACHES / digest())
 
 
-def digest():
-    """Say which version of the package and its data this is."""
+def digest(rooms=("widgets", "datasets")):
+    """Say which version of the package and its data this is, or of other rooms."""
     found = hashlib.sha256()
-    for room in ("widgets", "datasets"):
+    for room in rooms:
         for path in sorted((ROOT / room).rglob("*")):
             if path.is_file() and path.suffix not in (".pyc", ".nbi", ".nbc"):
                 found.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())

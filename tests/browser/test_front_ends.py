@@ -53,6 +53,7 @@ def notebook_7(folder, tmp_path_factory, start_lab):
             page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(
                 timeout=60_000
             )
+            page.locator(".jp-CodeCell").nth(1).wait_for()  # of an empty notebook all would run
             page.faults.clear()  # Notebook 7.6 throws one of its own at every start
             page.get_by_role("menuitem", name="Run", exact=True).click()
             page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
