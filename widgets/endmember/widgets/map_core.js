@@ -1,6 +1,7 @@
 // What a map holds, decoded once for all its views, and what changes with it.
 
 const FINEST_CANVAS = 1024; // pixels of the longer side of the canvas; beyond, it shows means of blocks
+const MOST_KEPT = 1 << 22; // values of maps that were seen before, 4 bytes each
 const REST = 60; // ms that the pointer rests on a pixel before its counts are asked for
 
 /** What a model holds, decoded once. */
@@ -8,6 +9,7 @@ class Core {
   constructor(model) {
     this.model = model;
     this.views = new Set();
+    this.kept = new Map();
     this.marks = new Marks(this);
     this.scale = new Scale(this);
     this.hasKernel = true; // until the marks say otherwise
@@ -60,6 +62,7 @@ class Core {
     this.onlyLabels = labels.byteLength ? new Uint8Array(bytes(labels)) : null;
     this.layers = layers.maps ? new Layers(layers, this.shape, this.block) : null;
     [this.plain, this.painted] = [null, null];
+    this.kept.clear();
     this.readFactors();
     this.readBeneath();
     return true;
@@ -250,16 +253,24 @@ class Core {
     return row * this.model.get("shape")[1] + column;
   }
 
-  /** Values of the map that is to be seen, worked out once for every setting. */
+  /** Values of the map that is to be seen, worked out once for every setting: hands go to and fro. */
   values() {
     const [rank, kind, layer] = [this.model.get("rank"), this.model.get("residual"), this.shownLayer];
     const key = layer === null ? `${rank} ${kind} ${this.model.get("frame")}` : `layer ${layer}`;
     if (this.painted?.key !== key) {
-      const values = this.valuesOf(layer, rank, kind);
-      this.painted = { key, values, small: blockMeans(values, this.shape, this.block) };
+      this.painted = this.kept.get(key) ?? this.keep(key, this.valuesOf(layer, rank, kind));
+      if (this.scale.peers.length) this.painted.limitsKey = null; // compared maps are to hear of it
     }
     this.painted.limits = this.scale.limits();
     return this.painted;
+  }
+
+  /** Remember the values of a setting, and forget the oldest where they are many. */
+  keep(key, values) {
+    const found = { key, values, small: blockMeans(values, this.shape, this.block) };
+    this.kept.set(key, found);
+    while (this.kept.size > Math.max(1, MOST_KEPT / values.length)) this.kept.delete(this.kept.keys().next().value);
+    return found;
   }
 
   valuesOf(layer, rank, kind) {
