@@ -14,6 +14,8 @@ import endmember as em
 from conftest import free_port, stop, wait_for
 from endmember.widgets.map_traits import LABEL_COLORS
 
+pytestmark = pytest.mark.alone  # Notebook 7 loses what is run while it is slow to start
+
 PREPARE = """
 import endmember as em
 image = em.datasets.load("iron_oxides", shape=(24, 36), dose=20_000).image
