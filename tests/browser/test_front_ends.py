@@ -14,7 +14,7 @@ import endmember as em
 from conftest import free_port, stop, wait_for
 from endmember.widgets.map_traits import LABEL_COLORS
 
-pytestmark = pytest.mark.alone  # Notebook 7 loses what is run while it is slow to start
+pytestmark = pytest.mark.alone  # beside other tests Notebook 7 showed no widget
 
 PREPARE = """
 import endmember as em

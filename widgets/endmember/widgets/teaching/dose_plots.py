@@ -76,10 +76,8 @@ class RatioPlot(Plot):
 
     Parameters
     ----------
-    state : DoseState
-        Where they come from.
-    colors : list of str
-        Of the clusters.
+    state, colors
+        As of :class:`LinesScatter`.
     """
 
     def __init__(self, state, colors):
