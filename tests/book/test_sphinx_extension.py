@@ -77,11 +77,12 @@ class Book:
 
 
 class Page(HTMLParser):
-    """The scripts and styles of a page, in order, each with what it holds."""
+    """The scripts and styles of a page, in order, each with what it holds, and its preloads."""
 
     def __init__(self, text):
         super().__init__()
         self.text, self.scripts, self.styles, self.title = text, [], [], ""
+        self.preloads = []
         self.inside = None
         self.feed(text)
         self.close()
@@ -92,6 +93,12 @@ class Page(HTMLParser):
             self.scripts.append([dict(attrs), ""])
         if tag == "link" and dict(attrs).get("rel") == "stylesheet":
             self.styles.append(dict(attrs)["href"])
+        if (
+            tag == "link"
+            and dict(attrs).get("rel") == "preload"
+            and "widgets/" in dict(attrs)["href"]
+        ):
+            self.preloads.append(dict(attrs)["href"])
 
     def handle_endtag(self, tag):
         self.inside = None
@@ -204,6 +211,14 @@ def test_pages_ask_for_scripts_in_their_order_and_in_the_book(book):
         assert any(style.startswith("_static/widgets/pages.css") for style in page.styles)
         missing = [s for s in page.sources if not (book.folder / "html" / s).is_file()]
         assert [s for s in missing if "mathjax" not in s.lower()] == []  # Sphinx links to a CDN
+
+
+@pytest.mark.slow
+def test_pages_have_the_libraries_of_their_widgets_fetched_at_once(book):
+    """The selector needs all of them, a slider and plain text none."""
+    libraries = [f"_static/widgets/{name}.js" for name in pages.LIBRARIES]
+    assert book.page("second").preloads == libraries
+    assert not [*book.page("first").preloads, *book.page("third").preloads]
 
 
 @pytest.mark.slow

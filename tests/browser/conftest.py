@@ -20,6 +20,10 @@ from pathlib import Path
 import nbformat
 import pytest
 from filelock import FileLock
+from ipywidgets import IntSlider
+from ipywidgets.embed import dependency_state, embed_snippet
+
+from endmember.widgets.pages import script_files
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "endmember"
@@ -226,6 +230,20 @@ def open_page(chromium):
     for context in contexts:
         context.close()
     assert faults == []
+
+
+@pytest.fixture
+def open_slider(open_page, tmp_path):
+    """How a test opens the page that ipywidgets makes of a slider alone, by the same scripts."""
+    slider, scripts = IntSlider(), script_files()
+    require, embed = scripts["require"].as_uri(), scripts["embed-amd"].as_uri()
+    state = dependency_state([slider], drop_defaults=False)
+    snippet = embed_snippet([slider], state=state, embed_url=embed, requirejs=False, cors=False)
+    page = tmp_path / "slider.html"
+    page.write_text(
+        f'<!doctype html><body><script src="{require}"></script>{snippet}', encoding="utf-8"
+    )
+    return partial(open_page, page.as_uri(), inside="file:///")
 
 
 def _leaves(url, inside):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tomllib
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
@@ -88,8 +89,9 @@ def test_pages_and_what_they_share_stay_small(built_book):
 
 @pytest.mark.alone
 @pytest.mark.parametrize("name", ["index.html", LESSON])
-def test_the_first_widget_is_painted_within_two_seconds(book, open_page, name):
-    assert paints_in_a_round(f"{name}, {book}", lambda: open_page(f"{book}/{name}"))
+def test_the_first_widget_is_painted_soon(book, open_page, open_slider, name):
+    load = partial(open_page, f"{book}/{name}")
+    assert paints_in_a_round(f"{name}, {book}", load, open_slider)
 
 
 def test_dragging_the_rank_paints_what_it_leaves(lesson, state):

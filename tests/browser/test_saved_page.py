@@ -76,9 +76,9 @@ def test_it_fits_a_narrow_screen_in_both_themes(saved, open_page, theme, shots):
 
 
 @pytest.mark.alone
-def test_it_paints_within_two_seconds(saved, open_page):
+def test_it_is_painted_soon(saved, open_page, open_slider):
     address = saved[0].as_uri()
-    assert paints_in_a_round("saved page", lambda: open_page(address, inside=address))
+    assert paints_in_a_round("saved page", partial(open_page, address, inside=address), open_slider)
 
 
 LARGE = {"shape": (384, 512), "n_channels": 256}

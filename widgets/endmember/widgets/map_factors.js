@@ -29,15 +29,17 @@ async function inflate(view) {
 /** 16-bit numbers from all their low bytes and then all their high bytes. */
 function fromPlanes(view) {
   const [planes, n] = [new Uint8Array(bytes(view)), view.byteLength / 2];
-  return Uint16Array.from({ length: n }, (_, i) => planes[i] | (planes[n + i] << 8));
+  const halves = new Uint16Array(n);
+  for (let i = 0; i < n; i++) halves[i] = planes[i] | (planes[n + i] << 8);
+  return halves;
 }
 
 /** Numbers of which the upper half of a float32 was kept. */
-const fromUpperHalf = (halves) => new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer);
+const fromUpperHalf = (halves) => new Float32Array(new Uint32Array(halves).map((half) => half << 16).buffer);
 
 /** Rows of int16 times a scale each. */
 function scaled(steps, scales) {
-  const [values, n] = [Float32Array.from(steps), steps.length / scales.length];
+  const [values, n] = [new Float32Array(steps), steps.length / scales.length];
   scales.forEach((scale, k) => {
     for (let i = k * n; i < (k + 1) * n; i++) values[i] *= scale;
   });
@@ -46,6 +48,7 @@ function scaled(steps, scales) {
 
 /** Give every pixel of a map the value of its block. */
 function spread(means, [rows, columns], size) {
+  if (size === 1) return means;
   const [across, values] = [Math.ceil(columns / size), new Float32Array(rows * columns)];
   for (let row = 0, p = 0; row < rows; row++) {
     const start = Math.floor(row / size) * across;
@@ -84,10 +87,10 @@ async function fromPage(factors, shape) {
   let start = 0;
   factors.blocks.forEach((size, k) => {
     const n = Math.ceil(shape[0] / size) * Math.ceil(shape[1] / size);
-    const means = Float32Array.from(steps.subarray(start, start + n), (step) => step * factors.step);
-    const values = spread(means, shape, size);
+    const means = new Float32Array(steps.subarray(start, start + n)).map((step) => step * factors.step);
+    const [values, within] = [spread(means, shape, size), factors.within[k]];
     found.scores.set(values, k * nPixels);
-    for (let p = 0; p < nPixels; p++) found.norms[p] += values[p] * values[p] + factors.within[k];
+    for (let p = 0; p < nPixels; p++) found.norms[p] += values[p] * values[p] + within;
     start += n;
   });
   const bits = new Uint8Array(hidden.buffer);

@@ -18,6 +18,7 @@ from sphinx.util import logging
 from endmember._version import __version__
 from endmember.widgets.pages import (
     CDN_SCRIPTS,
+    LIBRARIES,
     STATIC,
     VIEW_TYPE,
     freeze,
@@ -95,6 +96,16 @@ def _prepare_page(app, pagename, templatename, context, doctree):
     except ValueError as error:
         logger.warning("%s", error, location=pagename, type="endmember", subtype="state")
         return
+    context["metatags"] = context.get("metatags", "") + _preloads(
+        manager["state"], context["pathto"]
+    )
     body = escape_script(json.dumps(manager, allow_nan=False))
     page = {"ipywidgets_state": (uri, {**attributes, "body": body})}
     app.env.nb_metadata[pagename]["js_files"] = {**kept, **page}
+
+
+def _preloads(state, pathto):
+    """Have a browser fetch at once what it would ask for when the first widget names it."""
+    named = {model["model_module"] for model in state.values()}
+    places = [pathto(f"_static/widgets/{name}.js", True) for name in LIBRARIES if name in named]
+    return "".join(f'<link rel="preload" as="script" href="{place}" />\n' for place in places)
