@@ -353,6 +353,19 @@ def test_labels_on_the_right_stand_below_the_legend(browser):
     assert (plot.tick_labels.y[~is_right] > 0.8 * top).all()
 
 
+def test_labels_stand_below_the_legend_of_signed_curves_and_a_partner(result, image):
+    browser = ComponentBrowser(em.PCA(2).fit(image), image, beside=result)
+    browser.state.elements = ["O", "Cu", "Ni"]
+    plot = browser.spectra
+    low, high = plot.lines[0].scales["y"].min, plot.lines[0].scales["y"].max
+    assert low < 0
+    depth = 200 * (high - plot.tick_labels.y) / (high - low)  # pixels from the top
+    is_right = plot.tick_labels.x > plot.axis.max() - 0.4 * np.ptp(plot.axis)
+    assert is_right.any()
+    assert (depth[is_right] >= 16 * (len(plot.lines) + 1)).all()
+    assert (depth[~is_right] < 40).all()
+
+
 def test_what_cannot_be_done_is_said_in_words(browser):
     browser.name.value = " "
     assert "name of component 0 is empty" in browser.message.value

@@ -184,7 +184,7 @@ class ComponentPlot(CurvePlot):
             if row is not None:
                 taken[row].append(marker.position)
                 share = LABEL_SHARES[row] - self._legend_above(marker.position)
-                placed.append((marker, share * self._y.max))
+                placed.append((marker, self._y.min + share * (self._y.max - self._y.min)))
         return [marker for marker, _ in placed], [height for _, height in placed]
 
     def _legend_above(self, position):
@@ -193,7 +193,8 @@ class ComponentPlot(CurvePlot):
         if position < high - LEGEND_WIDTH * (high - low):
             return 0.0
         frame, row = LEGEND_HEIGHTS
-        return frame + row * sum(line.display_legend for line in self.lines)
+        n_rows = sum(line.display_legend for line in self.lines) + bool(self.partners)
+        return frame + row * n_rows
 
     def _take_bands(self, bands, units):
         for k, band in enumerate(self.bands):
