@@ -217,6 +217,19 @@ def test_what_needs_python_says_so(lesson):
     assert "No kernel here: counts are at the 12 marked pixels" in note
 
 
+def test_a_selector_has_neither_gaps_nor_bars_of_its_own(lesson):
+    """The title is followed by the controls; nothing but the page itself is scrolled."""
+    output = lesson.page.locator(".cell_output:has(.endmember-map)").first
+    title, rank = output.locator("b").first, output.locator(".widget-text").first
+    gap = rank.bounding_box()["y"] - title.bounding_box()["y"] - title.bounding_box()["height"]
+    assert gap < 24
+    scrolled = """output => [...output.querySelectorAll("*")]
+      .filter((part) => getComputedStyle(part).overflowY === "auto")
+      .filter((part) => part.scrollHeight > part.clientHeight)
+      .map((part) => part.className)"""
+    assert output.evaluate(scrolled) == []
+
+
 def test_the_quiz_marks_and_remembers(book, open_page, shots):
     page = open_page(f"{book}/{LESSON}")
     quiz = page.locator(".endmember-quiz")

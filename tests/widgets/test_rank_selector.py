@@ -390,6 +390,7 @@ def test_an_error_of_the_rules_is_shown_in_words(selector, monkeypatch):
 
 def test_what_needs_python_is_known_to_the_page(selector):
     assert selector.page.needs_python == [selector.work, selector.regions, selector.under]
+    assert selector.page.verdict is selector.verdict
 
 
 def test_parts_follow_the_map_itself(selector):

@@ -33,15 +33,17 @@ class Wheel {
   }
 }
 
-/** The map whose rank all parts of a selector share. */
-const mapOf = (model) => model.widget_manager.get_model(model.get("map").replace("IPY_MODEL_", ""));
+const found = (model, reference) => model.widget_manager.get_model(reference.replace("IPY_MODEL_", ""));
 
-/** Hide what is of no use where no kernel hears it. */
+/** The map whose rank all parts of a selector share. */
+const mapOf = (model) => found(model, model.get("map"));
+
+/** Hide what is of no use where no kernel hears it, or ever will say a word. */
 async function hideWhatNeedsPython(model) {
-  for (const reference of model.get("needs_python")) {
-    const found = await model.widget_manager.get_model(reference.replace("IPY_MODEL_", ""));
-    if (!found.comm_live) found.get("layout").set("display", "none");
-  }
+  const idle = await Promise.all(model.get("needs_python").map((reference) => found(model, reference)));
+  const verdict = await found(model, model.get("verdict"));
+  if (!verdict.get("value")) idle.push(verdict);
+  for (const part of idle) if (!part.comm_live) part.get("layout").set("display", "none");
 }
 
 export default () => {

@@ -41,6 +41,8 @@ class RankPage(RankPart):
         The map whose rank they choose.
     needs_python : list of Widget
         What is hidden where no kernel hears it.
+    verdict : Message
+        Hidden there as well, unless a kernel has left words in it.
     """
 
     _esm = HERE / "rank_page.js"
@@ -48,6 +50,7 @@ class RankPage(RankPart):
     margins = tl.List([MARGINS["left"], MARGINS["right"]]).tag(sync=True)
     ends = tl.List(list(ENDS)).tag(sync=True)
     needs_python = tl.List(tl.Instance(Widget)).tag(sync=True, **widget_serialization)
+    verdict = tl.Instance(Widget).tag(sync=True, **widget_serialization)
 
 
 class RankNote(RankPart):

@@ -266,7 +266,8 @@ class RankSelector(FirstLook):
 
     def _make_parts(self):
         self.regions = RegionPanel(regions_of(self.state.image), self.map)
-        self.page = RankPage(map=self.map, needs_python=[self.work, self.regions, self.under])
+        needs_python = [self.work, self.regions, self.under]
+        self.page = RankPage(map=self.map, needs_python=needs_python, verdict=self.verdict)
         self.held_out = HeldOutPlot(map=self.map)
         self.votes = VoteList(map=self.map)
         self.note = RankNote(map=self.map)
@@ -274,10 +275,11 @@ class RankSelector(FirstLook):
     def _arranged(self):
         title = ipw.HTML(f"<b>{escape(self.state.image.title)}</b>")
         wrapped = {"flex_flow": "row wrap", "grid_gap": "4px 20px"}
+        whole = {"overflow": "visible"}  # a box gives a map of broken pixels a bar to scroll by
         narrow = {"flex": "1 1 240px", "min_width": "240px", "max_width": "390px"}
         scree = ipw.VBox([self.scree, self.held_out, self.page], layout=narrow)
         scree.add_class("endmember-scree")
-        wide = {"flex": "3 1 320px", "min_width": "0"}
+        wide = {"flex": "3 1 320px", "min_width": "0", **whole}
         mapped = ipw.VBox([self.map, self.note, self.regions], layout=wide)
         return [
             PlainKeys(),
@@ -286,7 +288,7 @@ class RankSelector(FirstLook):
             self.verdict,
             self.work,
             ipw.HBox([self.rank, self.scaling, self.left, self.under], layout=wrapped),
-            ipw.HBox([scree, mapped], layout=wrapped),
+            ipw.HBox([scree, mapped], layout=wrapped | whole),
             self.spectrum,
             self.votes,
             self.code,
