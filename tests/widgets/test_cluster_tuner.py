@@ -17,7 +17,7 @@ from endmember.widgets.cluster_figure import cluster_figure
 from endmember.widgets.cluster_ladder import Ladder
 from endmember.widgets.cluster_parts import N_POINTS
 from endmember.widgets.cluster_plots import ticks_between
-from endmember.widgets.cluster_tuner import ratio_words
+from endmember.widgets.cluster_tuner import axis_html, ratio_words
 from endmember.widgets.map_traits import LABEL_COLORS
 
 FADED_LABEL = len(LABEL_COLORS)
@@ -232,6 +232,11 @@ def test_the_curve_shows_the_criterion_and_marks_what_it_prefers(tuner):
 def table_of(tuner):
     """Cells of the table as the page shows them for the present number of clusters."""
     return [tuner.table.heads, *tuner.table.rows[tuner.map.rank - 1]]
+
+
+def test_an_axis_of_counts_ends_at_whole_ones_and_never_at_minus_zero():
+    assert axis_html("Mg_Ka", "counts", (-0.5, 66.5), "↑") == "↑ Mg_Ka, from 0 to 66 counts"
+    assert axis_html("Mg_Ka", "", (-0.5, 66.5), "→") == "→ Mg_Ka, from -0.5 to 66.5"
 
 
 def test_the_table_tells_held_out_ratios_from_those_of_the_clusters(tuner):

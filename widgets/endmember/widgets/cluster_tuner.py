@@ -600,8 +600,8 @@ def kept_words(n_clusters, names):
 
 def axis_html(name, unit, ends, arrow):
     """Name an axis of the plane, and what its ends stand for."""
-    if unit == "counts":
-        ends = np.ceil(ends[0]), np.floor(ends[1])  # steps of whole counts end between them
+    if unit == "counts":  # steps of whole counts end between them
+        ends = int(np.ceil(ends[0])), int(np.floor(ends[1]))
     low, high = (f"{end:.4g}" for end in ends)
     return f"{arrow} {escape(name)}, from {low} to {high} {unit}".rstrip()
 
