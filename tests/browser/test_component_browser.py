@@ -7,6 +7,7 @@ from stopwatch import WATCH, meets_in_a_round
 
 import endmember as em
 from endmember.widgets.browser_state import BrowserState
+from endmember.widgets.pages import save_page
 from endmember.widgets.regions import mask_of
 from endmember.widgets.scatter import N_BINS, scatter_bins, scatter_mask
 
@@ -300,3 +301,23 @@ def test_what_is_hidden_on_a_saved_page_is_hidden_everywhere(saved, open_page, s
     assert "component 3" not in browser.words()
     assert browser.spectra.locator("path.line").nth(3).is_hidden()
     assert browser.spectrum.locator("path.line").nth(4).is_hidden()
+
+
+def test_a_page_of_a_book_shows_no_control_that_needs_python(
+    nmf, diamond, tmp_path, open_page, state, shots
+):
+    path = tmp_path / "book.html"
+    save_page(em.ComponentBrowser(nmf, diamond), path, title="not saved by the browser")
+    browser = ComponentPage(open_page(path.as_uri(), inside=path.as_uri(), viewport=TALL))
+    page = browser.page
+    browser.settle(800)
+    for role, n in [("checkbox", 0), ("textbox", 0), ("combobox", 1)]:  # which layer the map shows
+        assert page.get_by_role(role).count() == n
+    for name in ("move up", "Keep region", "Components as CSV"):
+        assert page.get_by_role("button", name=name).count() == 0
+    assert browser.map.get_by_role("button", name="Lasso").is_visible()
+    assert page.get_by_role("button", name="Lasso").count() == 1
+    browser.list.locator("option").nth(2).click()
+    browser.settle()
+    assert_map_is(browser, state.maps[2])
+    page.screenshot(path=shots / "browser-in-a-book.png", full_page=True)

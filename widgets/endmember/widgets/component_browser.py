@@ -348,6 +348,7 @@ class ComponentBrowser(ipw.VBox):
         files = ipw.HBox(list(self.files.values()), layout=WRAPPED)
         self.region_box = ipw.VBox()
         self._of_python = [say, draw, choose, files, self.region_box, self.regions]
+        self.where.of_python = self._of_python
         maps = [self.map, ipw.VBox([choose, self.scatter])][: self.state.n_components]
         if self.state.beside is not None:
             maps.insert(1, ipw.VBox([self.partner, self.beside]))

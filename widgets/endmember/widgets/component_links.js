@@ -14,6 +14,7 @@ class Links {
 
   async open() {
     await this.find();
+    if (!this.control.comm_live) await this.hideWhatNeedsPython();
     const { map, list, scatter, beside } = this;
     const factors = map.get("factors");
     this.factors = new Factors(factors.blocks ? await fromPage(factors, map.get("shape")) : fromKernel(factors));
@@ -41,12 +42,19 @@ class Links {
 
   /** Find the models that follow, by what they show. */
   async find() {
-    const get = (reference) => this.model.widget_manager.get_model(idOf(reference));
-    for (const [role, reference] of Object.entries(this.model.get("roles"))) this[role] = await get(reference);
+    for (const [role, reference] of Object.entries(this.model.get("roles"))) [this[role]] = await this.get([reference]);
     this.curves = {};
-    for (const [role, references] of Object.entries(this.model.get("curves"))) {
-      this.curves[role] = await Promise.all(references.map(get));
-    }
+    for (const [role, references] of Object.entries(this.model.get("curves"))) this.curves[role] = await this.get(references);
+  }
+
+  get(references) {
+    return Promise.all(references.map((reference) => this.model.widget_manager.get_model(idOf(reference))));
+  }
+
+  /** Hide what is of no use where no kernel hears it; bins of the scatter can only be pointed at there. */
+  async hideWhatNeedsPython() {
+    for (const box of await this.get(this.model.get("of_python"))) box.get("layout").set("display", "none");
+    this.scatter?.set("tools", ["point"]);
   }
 
   /** Unpack what a page holds, once its map is open: then it has told a control that there is no Python. */

@@ -29,6 +29,8 @@ class ComponentLinks(anywidget.AnyWidget):
     curves : dict of str to list of Widget
         ``lines`` and ``parts`` of every component, and where there are such ``bands`` and
         ``partners``.
+    of_python : list of Widget
+        What is hidden where no kernel hears it.
     order, names, signs : list
         As a :class:`BrowserState` has them.
     units : list of float
@@ -54,6 +56,7 @@ class ComponentLinks(anywidget.AnyWidget):
 
     roles = tl.Dict(value_trait=tl.Instance(Widget)).tag(**REFERENCES)
     curves = tl.Dict().tag(**REFERENCES)
+    of_python = tl.List(tl.Instance(Widget)).tag(**REFERENCES)
     order = tl.List(tl.Int()).tag(sync=True)
     names = tl.List(tl.Unicode()).tag(sync=True)
     signs = tl.List(tl.Int()).tag(sync=True)
