@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from component_page import ComponentPage
-from stopwatch import WATCH, meets_in_a_round
+from stopwatch import WATCH, meets_in_a_round, within_a_frame
 
 import endmember as em
 from endmember.widgets.browser_state import BrowserState
@@ -212,10 +212,7 @@ def test_what_is_pointed_at_is_painted_within_a_frame(browser):
             page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
             page.wait_for_timeout(20)
 
-    def is_met(handler, event):
-        return handler < 16 and event < 33
-
-    assert meets_in_a_round("hovered component", page, hover, is_met, fewest=150)
+    assert meets_in_a_round("hovered component", page, hover, within_a_frame, fewest=150)
 
 
 # without a kernel

@@ -11,7 +11,7 @@ import pytest
 import scipy.sparse as sp
 from selector_page import SelectorPage
 from slow_proxy import slow_way
-from stopwatch import ROUNDS, WATCH, measured, meets_in_a_round
+from stopwatch import FRAME, ROUNDS, WATCH, measured, meets_in_a_round, within_a_frame
 
 import endmember as em
 from conftest import Lab, fresh_page
@@ -67,7 +67,6 @@ PAINT_AGAIN = """() => {
   window.paintAgain = () => pen.putImageData(image, 0, 0);
   window.addEventListener("mousemove", window.paintAgain);
 }"""
-FRAME = 1000 / 60  # ms
 IS_IDLE = "document.body.innerText.includes('(ipykernel) | Idle')"
 
 
@@ -141,11 +140,8 @@ def test_a_hovered_spectrum_is_painted_within_a_frame(opened, place):
             page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
             page.wait_for_timeout(20)
 
-    def is_met(handler, event):
-        return handler < 16 and event < 33
-
     name = f"hovered spectrum, kernel {place}"
-    assert meets_in_a_round(name, page, hover, is_met, fewest=150)
+    assert meets_in_a_round(name, page, hover, within_a_frame, fewest=150)
 
 
 def bare_painting(page, move):

@@ -9,7 +9,7 @@ import ipywidgets as ipw
 import numpy as np
 import pytest
 from map_page import curves_of, show_saved
-from stopwatch import WATCH, meets_in_a_round
+from stopwatch import WATCH, meets_in_a_round, within_a_frame
 
 from endmember.widgets import MapView
 from endmember.widgets.factors import STEP, pack_factors
@@ -190,7 +190,4 @@ def test_spectra_of_a_large_map_follow_the_pointer_within_a_frame(show_box):
             page.mouse.move(box["x"] + right * box["width"], box["y"] + down * box["height"])
             page.wait_for_timeout(20)
 
-    def is_met(handler, event):
-        return handler < 16 and event < 33
-
-    assert meets_in_a_round("spectrum of a 512 x 384 map", page, hover, is_met, fewest=100)
+    assert meets_in_a_round("spectrum of a 512 x 384 map", page, hover, within_a_frame, fewest=100)

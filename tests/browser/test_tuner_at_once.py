@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 from slow_proxy import slow_way
-from stopwatch import WATCH, meets_in_a_round
+from stopwatch import WATCH, meets_in_a_round, within_a_frame
 from tuner_page import CURVES, TunerPage
 
 import endmember as em
@@ -211,10 +211,7 @@ def test_the_spectrum_under_the_pointer_is_painted_at_once(tuner, true):
     tuner.type_k(5)
     act, name = hover(tuner, truth(true, 5)), f"{tuner.place_name}: hover to spectrum"
 
-    def is_met(handler, event):
-        return handler < 16 and event < 33
-
-    assert meets_in_a_round(name, tuner.page, act, is_met, fewest=72)
+    assert meets_in_a_round(name, tuner.page, act, within_a_frame, fewest=72)
 
 
 def test_a_kernel_that_answers_again_pulls_nothing_back(beside_kernel, true):
