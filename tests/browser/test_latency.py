@@ -11,15 +11,7 @@ import pytest
 import scipy.sparse as sp
 from selector_page import SelectorPage
 from slow_proxy import slow_way
-from stopwatch import (
-    FRAME,
-    ROUNDS,
-    WATCH,
-    how_slow,
-    measured,
-    meets_in_a_round,
-    within_a_frame,
-)
+from stopwatch import ROUNDS, WATCH, measured, meets_in_a_round, within_a_frame
 
 import endmember as em
 from conftest import Lab, fresh_page
@@ -75,6 +67,7 @@ PAINT_AGAIN = """() => {
   window.paintAgain = () => pen.putImageData(image, 0, 0);
   window.addEventListener("mousemove", window.paintAgain);
 }"""
+FRAME = 1000 / 60  # ms
 IS_IDLE = "document.body.innerText.includes('(ipykernel) | Idle')"
 
 
@@ -166,8 +159,6 @@ def bare_painting(page, move):
 def test_a_dragged_rank_repaints_the_map_at_once(opened, place):
     """Mostly within three frames, or three times what painting alone takes where that is longer.
 
-    Frames of a machine that is slow or busy are as much longer as drawing takes longer on it.
-
     What a kernel beside it answers delays some events: how much is printed, and depends on the
     machine more than on the page.
     """
@@ -184,8 +175,7 @@ def test_a_dragged_rank_repaints_the_map_at_once(opened, place):
 
     def drag():
         x, y = opened.handle_at()
-        bare = bare_painting(page, lambda: move(x, y))
-        limits.append(3 * max(FRAME * how_slow(page), bare))
+        limits.append(3 * max(FRAME, bare_painting(page, lambda: move(x, y))))
         print(f"\nlimit, by painting alone: {limits[-1]:.1f} ms", end="")
         page.evaluate("window.timings.length = 0")
         page.mouse.move(x, y)
